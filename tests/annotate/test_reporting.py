@@ -139,6 +139,7 @@ def test_project_of_bots_from_the_first_answer_to_the_report(tmp_path: Path, uri
     assert list(before) == [
         *("ledger/iteration-000.parquet", "ledger/iteration-001.parquet"),
         *("people/iteration-000.parquet", "people/iteration-001.parquet"),
+        *("people/predictions/iteration-000.parquet", "people/predictions/iteration-001.parquet"),
     ]
 
     # The command serves the finished project until Ctrl-C, and says where its report is.

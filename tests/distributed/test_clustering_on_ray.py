@@ -53,9 +53,11 @@ def kmeans(monkeypatch: pytest.MonkeyPatch) -> Iterator[RemoteClustering]:
 
 
 def patience_seconds(shape: tuple[int, ...], num_clusters: int, options: Mapping[str, Any]) -> float:
-    """The seconds after which a call counts as stuck: 4 for large and endless calls, and 60 for calls whose actor is
-    ended by other calls."""
-    return 4.0 if options == ENDLESS or shape[0] > 1000 else 60.0
+    """The seconds after which a call counts as stuck: 4 for endless calls, 15 for large ones, which take seconds on a
+    busy machine, and 60 for calls whose actor is ended by other calls."""
+    if options == ENDLESS:
+        return 4.0
+    return 15.0 if shape[0] > 1000 else 60.0
 
 
 def process() -> psutil.Process:

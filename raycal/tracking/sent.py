@@ -8,6 +8,7 @@ somebody may have deleted runs.
 import hashlib
 import json
 from collections.abc import Mapping
+from pathlib import Path
 
 from raycal import __version__
 from raycal.data.cache import cache_dir
@@ -30,19 +31,20 @@ def write_record(folder: Folder, uri: str, status: str, description: str, pages:
     """
     digest = _digest(folder, uri, status, description)
     if digest is not None:
-        _records().write(record_name(folder, uri), json.dumps({"digest": digest, "pages": dict(pages)}).encode())
+        file = _record(folder, uri)
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(json.dumps({"digest": digest, "pages": dict(pages)}))
 
 
 def pages_if_sent(folder: Folder, uri: str, status: str, description: str) -> dict[str, str] | None:
     """The paths of the sweep's views in the MLflow UI, if MLflow already has everything of the sweep. None if it may
     not have everything."""
     try:
-        content = _records().read(record_name(folder, uri))
-        record = None if content is None else json.loads(content)
-        if record is not None and record["digest"] == _digest(folder, uri, status, description):
+        record = json.loads(_record(folder, uri).read_bytes())
+        if record["digest"] == _digest(folder, uri, status, description):
             return {str(title): str(path) for title, path in record["pages"].items()}
     except (OSError, InputError, ValueError, LookupError, TypeError, AttributeError):
-        pass  # A damaged record is as good as none.
+        pass  # There is no record, or it is damaged, which is as good as none.
     return None
 
 
@@ -51,8 +53,8 @@ def record_name(folder: Folder, uri: str) -> str:
     return f"{hashlib.sha256(f'{folder.place} {uri}'.encode()).hexdigest()}.json"
 
 
-def _records() -> Folder:
-    return Folder.at(str(cache_dir() / RECORDS))
+def _record(folder: Folder, uri: str) -> Path:
+    return cache_dir() / RECORDS / record_name(folder, uri)
 
 
 def _digest(folder: Folder, uri: str, status: str, description: str) -> str | None:

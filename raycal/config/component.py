@@ -101,6 +101,11 @@ class ModelConfig(NetworkConfig):
         """Whether only the last layer is trained."""
         return self.frozen is True
 
+    @property
+    def frozen_up_to(self) -> str | None:
+        """The last layer that keeps its initial weights. None if the whole network is trained, or only its head."""
+        return self.frozen if isinstance(self.frozen, str) else None
+
 
 class FeaturesConfig(NetworkConfig):
     """A separate network that is never trained. Its embeddings of the pool are clustered, and decide which samples are

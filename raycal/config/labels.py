@@ -97,8 +97,8 @@ def recipe_words(config: ExperimentConfig) -> str:
     flip = ["horizontal_flip"] if training.horizontal_flip else []
     methods = [*flip, *([training.augmentation_words] if training.augmentation else [])]
     words += [f"augmentation {'+'.join(methods)}"] if methods else []
-    frozen = config.model.frozen
-    words += ["the last layer only"] if frozen is True else [f"frozen up to {frozen}"] if frozen else []
+    words += ["the last layer only"] if config.model.trains_head_alone else []
+    words += [f"frozen up to {config.model.frozen_up_to}"] if config.model.frozen_up_to else []
     words += [f"loss {loss.name}"] if loss.name != DEFAULT_LOSS else []
     return ", ".join(words)
 

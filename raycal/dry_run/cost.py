@@ -67,7 +67,7 @@ def estimate_cost(config: ExperimentConfig, info: DatasetInfo) -> Cost:
         if config.model.trains_head_alone:
             # Each sample passes through the network only once; training the head costs almost nothing.
             scored, trained = info.num_train + info.num_test, 0
-        elif config.model.frozen and not accepts:
+        elif config.model.frozen_up_to and not accepts:
             per_image = FORWARD_GFLOP  # nothing is computed backwards through frozen layers
         interactions.append(work.interactions)
         embedded = 0.0 if features is None else info.num_train * _relative_cost(features.name, features.image_size)

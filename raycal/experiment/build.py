@@ -279,7 +279,7 @@ def learner(
         weights=_weights(config.model, training.image_size),
         rng=stream(config.seed, 0, "backbone"),
         device_settings=device_settings,
-        frozen_up_to=_frozen_up_to(config),
+        frozen_up_to=config.model.frozen_up_to,
     )
     make = LinearProbe if config.model.trains_head_alone else FineTuner
     return make(
@@ -321,18 +321,13 @@ def _feature_model(
     return FeatureModel(make)
 
 
-def _frozen_up_to(config: ExperimentConfig) -> str | None:
-    """The last layer that keeps its initial weights. None if the whole network is trained, or only its head."""
-    return config.model.frozen if isinstance(config.model.frozen, str) else None
-
-
 def wrong_with_frozen(config: ExperimentConfig) -> str | None:
     """The problem with the layer up to which the network is frozen, which is found by building the network. None if no
     problem was found.
 
     A network of texts is not built, because it may have to be downloaded first.
     """
-    layer, name = _frozen_up_to(config), config.model.name
+    layer, name = config.model.frozen_up_to, config.model.name
     kind = networks.facts(name).input
     if layer is None or kind == "texts":
         return None

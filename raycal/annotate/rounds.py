@@ -19,7 +19,7 @@ from raycal.algorithm.records import Indices
 from raycal.annotate.worker import Task
 from raycal.errors import InfrastructureError, RaycalError, TakenOverError, one_line
 from raycal.people.fold import fold
-from raycal.people.log import read_events
+from raycal.people.log import PEOPLE, read_events
 from raycal.people.steps import STEPS, StepFiles
 from raycal.people.stopping import rule_of
 from raycal.registry import Kind
@@ -31,7 +31,8 @@ logger = logging.getLogger(__name__)
 LOOK_SECONDS = 0.5
 # Seconds to wait after a failure, such as that of a worker, before the next try.
 RETRY_SECONDS = 20.0
-PROBE = "probe.txt"
+# A file that is written to find out whether the disk takes files. The digests of a finished run leave out its folder.
+PROBE = f"{PEOPLE}/probe.txt"
 # The largest number of workers that are started to remove the models of a finished experiment. If all of them fail, the
 # next start of the server tries again.
 TRIES_TO_TIDY = 3
@@ -82,6 +83,8 @@ class Rounds:
     def run(self, must_stop: Event) -> None:
         """Run the rounds until the experiment ends or the event is set."""
         last_failure = None
+        with suppress(OSError):
+            self.run_dir.folder.remove(PROBE)  # A server that was killed may have left the file.
         while not must_stop.is_set():
             try:
                 if self._go_on(must_stop):

@@ -290,3 +290,29 @@ def test_worker_that_could_not_record_its_failure_on_a_full_disk(
         monkeypatch.setattr(Folder, "write", full)
         with pytest.raises(InfrastructureError, match=r"nothing can be stored in .*: No space left on device$"):
             of_a_worker._work(0, Event())
+
+
+def test_file_of_a_server_that_was_killed_in_its_test_of_the_disk(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config = experiment("people", "random")
+    order = order_in(tmp_path, config)
+    folder = Folder.at(order.sweep_folder).folder(config.experiment_id)
+    with AnswerLog(folder) as log:
+        desk = Bot(log, build.dataset(config).load().train_labels, seed=0)
+        of_a_worker = Rounds(
+            task=Task(order=order), run_dir=RunDir(folder), desk=desk, clustering=clusterings["kmeans"]
+        )
+        with monkeypatch.context() as patch:  # as if the server had been killed before it removed the file
+            patch.setattr(rounds, "run_worker", lambda task, must_stop: "its process ended with code 1")
+            patch.setattr(Folder, "remove", lambda folder, name: None)
+            with pytest.raises(InfrastructureError):
+                of_a_worker._work(0, Event())
+        left = folder.all_names()
+        assert "people/probe.txt" in left
+        must_stop = Event()
+        must_stop.set()
+
+        of_a_worker.run(must_stop)
+
+        assert folder.all_names() == [name for name in left if name != "people/probe.txt"]

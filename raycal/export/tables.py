@@ -10,12 +10,12 @@ from urllib.parse import quote
 from xml.sax.saxutils import quoteattr
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from raycal.data import LoadedDataset, TextDataset
 from raycal.export.evidence import LabelOrigin
 from raycal.export.labels import LabeledImage, LabelSet, source_names
 from raycal.people.persons import PersonSummary
+from raycal.storage.parquet import parquet_of
 
 # If a cell begins with one of these characters, a spreadsheet reads it as a formula.
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
@@ -185,6 +185,4 @@ def _encoded(text: str) -> bytes:
 
 
 def _parquet(columns: dict[str, Any], schema: pa.Schema) -> bytes:
-    buffer = io.BytesIO()
-    pq.write_table(pa.table(columns, schema=schema), buffer, compression="zstd")
-    return buffer.getvalue()
+    return parquet_of(pa.table(columns, schema=schema))

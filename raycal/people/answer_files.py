@@ -8,12 +8,10 @@ The seconds of an interaction in the ledger are the sum over the rows that have 
 A file is a function of the log up to the end of its round, so it has the same bytes whenever it is written.
 """
 
-import io
 from collections.abc import Iterator, Sequence
 from enum import StrEnum
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from raycal.algorithm.records import Interaction
 from raycal.people.clock import answer_ms
@@ -25,6 +23,7 @@ from raycal.people.steps import STEPS, StepFiles
 from raycal.storage import ledger
 from raycal.storage.checkpoints import iteration_name
 from raycal.storage.folder import Folder
+from raycal.storage.parquet import parquet_of
 
 LEDGER = "ledger"
 SCHEMA = pa.schema(
@@ -148,6 +147,4 @@ def _file_name(iteration: int) -> str:
 def _to_parquet(rows: Sequence[dict[str, object]]) -> bytes:
     """The rows as a Parquet file; the same rows give the same bytes."""
     columns = {name: [row[name] for row in rows] for name in SCHEMA.names}
-    buffer = io.BytesIO()
-    pq.write_table(pa.table(columns, schema=SCHEMA), buffer, compression="zstd")
-    return buffer.getvalue()
+    return parquet_of(pa.table(columns, schema=SCHEMA))

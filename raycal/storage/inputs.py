@@ -4,7 +4,6 @@ The inputs are recorded beside the plan when a sweep is started. A sweep that co
 node therefore reads the same inputs, and trials on different data are never averaged.
 """
 
-import io
 import json
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -12,13 +11,13 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from raycal.data.content import DIGEST_BYTES
 from raycal.data.manifest import Manifest, ManifestDigests, differences
 from raycal.errors import InputError
 from raycal.plugins import Plugin
 from raycal.storage.folder import Folder
+from raycal.storage.parquet import parquet_of, table_of
 from raycal.storage.seal import seal, unseal
 
 RECORD, MANIFESTS, SOURCES = "inputs.json", "inputs", "plugins"
@@ -222,7 +221,7 @@ class InputRecord:
     def _load(self, record: Mapping[str, Any]) -> Manifest:
         """The manifest of a recorded dataset; it has no images if its file is missing."""
         content = self._manifests.read(f"{record['images']}.parquet")
-        table = SCHEMA.empty_table() if content is None else pq.read_table(io.BytesIO(content), schema=SCHEMA)
+        table = SCHEMA.empty_table() if content is None else table_of(content, SCHEMA)
         digests = b"".join(table["digest"].to_pylist())
         return Manifest(
             names=tuple(table["name"].to_pylist()),
@@ -251,6 +250,4 @@ class InputRecord:
 def _to_parquet(manifest: Manifest) -> bytes:
     digests = [digest.tobytes() for digest in manifest.digests]
     columns = {"name": list(manifest.names), "class": list(manifest.classes), "digest": digests}
-    sink = io.BytesIO()
-    pq.write_table(pa.table(columns, schema=SCHEMA), sink, compression="zstd")
-    return sink.getvalue()
+    return parquet_of(pa.table(columns, schema=SCHEMA))

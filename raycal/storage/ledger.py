@@ -1,14 +1,14 @@
 """The ledger as a table with one row per human interaction. The table holds no wall-clock time."""
 
-import io
 from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from raycal.algorithm.records import Answer, Indices, Interaction, Kind
+from raycal.storage import parquet
+from raycal.storage.parquet import parquet_of
 
 # A ledger file may have this many values, over all columns, however small the file is. A file holds one iteration or a
 # whole experiment, and the expert may see every sample of a large pool in each iteration. A file with more values is
@@ -40,7 +40,7 @@ def to_parquet(rows: Sequence[Interaction]) -> bytes:
     ends = np.cumsum([0, *(row.num_samples for row in rows)])
     indices = np.concatenate([row.indices for row in rows]) if rows else np.empty(0, np.int64)
     columns[INDICES] = pa.ListArray.from_arrays(pa.array(ends, pa.int32()), pa.array(indices, pa.int64()))
-    return _write(pa.table(columns, schema=SCHEMA))
+    return parquet_of(pa.table(columns, schema=SCHEMA))
 
 
 def from_parquet(content: bytes) -> tuple[Interaction, ...]:
@@ -73,26 +73,20 @@ def join(parts: Iterable[bytes]) -> bytes:
 
 def joined(tables: Sequence[pa.Table]) -> bytes:
     """Several tables that `to_table` made, joined into one Parquet file."""
-    return _write(pa.concat_tables(tables) if tables else SCHEMA.empty_table())
+    return parquet_of(pa.concat_tables(tables) if tables else SCHEMA.empty_table())
 
 
 def _read(content: bytes, columns: list[str] | None = None) -> pa.Table:
     """The Parquet file as a table; raises ValueError if it is not a Parquet file or holds more values than
     a file of its size may hold."""
-    with pq.ParquetFile(io.BytesIO(content)) as file:
+    with parquet.opened(content) as file:
         groups = [file.metadata.row_group(number) for number in range(file.metadata.num_row_groups)]
         most = max(MAX_VALUES, MAX_VALUES_PER_BYTE * len(content))
         if sum(group.column(column).num_values for group in groups for column in range(group.num_columns)) > most:
             raise ValueError(f"more than {most:,} values")
-        return file.read(columns)
+        return parquet.columns_of(file, columns)
 
 
 def _interaction(row: dict[str, Any], indices: Indices) -> Interaction:
     typed = {"kind": Kind(row["kind"]), "answer": Answer(row["answer"]), INDICES: indices}
     return Interaction(**row | typed)
-
-
-def _write(table: pa.Table) -> bytes:
-    buffer = io.BytesIO()
-    pq.write_table(table, buffer, compression="zstd")
-    return buffer.getvalue()

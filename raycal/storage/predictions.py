@@ -1,16 +1,15 @@
 """The file of a finished iteration that holds what the model predicts for each test sample. Only projects that people
 label have these files; with them, two iterations can be compared sample by sample."""
 
-import io
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from raycal.storage.checkpoints import iteration_name
 from raycal.storage.folder import Folder
+from raycal.storage.parquet import parquet_of, table_of
 
 PREDICTIONS = "people/predictions"
 UNKNOWN = -1
@@ -44,9 +43,7 @@ def to_parquet(predictions: HoldoutPredictions) -> bytes:
         "predicted": predictions.predicted.astype(np.int32),
         "label": predictions.labels.astype(np.int32),
     }
-    buffer = io.BytesIO()
-    pq.write_table(pa.table(columns, schema=_SCHEMA), buffer, compression="zstd")
-    return buffer.getvalue()
+    return parquet_of(pa.table(columns, schema=_SCHEMA))
 
 
 def read_predictions(run_folder: Folder, iteration: int) -> HoldoutPredictions | None:
@@ -58,7 +55,7 @@ def read_predictions(run_folder: Folder, iteration: int) -> HoldoutPredictions |
     if content is None:
         return None
     try:
-        table = pq.read_table(io.BytesIO(content), schema=_SCHEMA)
+        table = table_of(content, _SCHEMA)
         position, predicted, labels = (table[name].to_numpy() for name in _SCHEMA.names)
     except (ValueError, OSError, KeyError, TypeError):
         return None

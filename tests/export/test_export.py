@@ -271,12 +271,18 @@ def test_pseudo_labels_are_said_to_be_missing(place: Path) -> None:
     assert not export_model(source, images).without_pseudo_labels
 
 
-def test_script_predicts_what_the_learner_predicts(place: Path, exported: Path, tmp_path: Path) -> None:
-    # An untrained resnet18 gives different images different predictions, which the smaller network of the run does not.
+# The script and the learner compute the same numbers in another order, and bfloat16 has a precision of 0.4 %.
+@pytest.mark.parametrize(("dtype", "tolerance"), [("float32", 1e-6), ("bfloat16", 0.02)])
+def test_script_predicts_what_the_learner_predicts(
+    dtype: str, tolerance: float, place: Path, exported: Path, tmp_path: Path
+) -> None:
+    # A hardly trained resnet18 gives different images different predictions on every processor. The smaller network of
+    # the run does not, nor does a resnet18 with the learning rate of the run.
     source, images = read_source(str(place / "runs" / "pictures")), images_of(place)
     assert images.source is not None
     network = source.config.model.model_copy(update={"name": "resnet18"})
-    source = replace(source, config=source.config.model_copy(update={"model": network}))
+    training = source.config.training.model_copy(update={"learning_rate": 1e-5, "dtype": dtype})
+    source = replace(source, config=source.config.model_copy(update={"model": network, "training": training}))
     _write_model(tmp_path, export_model(source, images))
     shutil.copy(exported / "classes.json", tmp_path)
     learner = build.learner(source.config, images, _worker(source))
@@ -287,9 +293,8 @@ def test_script_predicts_what_the_learner_predicts(place: Path, exported: Path, 
     predicted = script(tmp_path).probabilities(files).numpy()
 
     assert predicted.shape == (20, 5)
-    np.testing.assert_allclose(predicted, expected, atol=1e-6)
-    assert predicted.argmax(1).tolist() == expected.argmax(1).tolist()
-    assert predicted.std(axis=0).max() > 1e-3
+    np.testing.assert_allclose(predicted, expected, rtol=0, atol=tolerance)
+    assert predicted.std(axis=0).max() > 2 * tolerance
 
 
 @pytest.mark.parametrize(

@@ -1,8 +1,10 @@
 /** Listens to the keyboard, the pointer and the window. */
 
 import { perform } from "./actions.js";
+import { byId } from "./dom.js";
 import { actionOf, singleKeys, takesText } from "./keys.js";
 import { outbox, page, queue } from "./page.js";
+import { onLeftSwipe } from "./swipe.js";
 
 const MOVES = ["left", "right", "up", "down"];
 
@@ -53,6 +55,7 @@ export function listenToPerson() {
   // Firefox presses a focused button when the space bar is released.
   addEventListener("keyup", (event) => { if (event.key === " " && isPicture(event.target)) event.preventDefault(); });
   addEventListener("click", onClick);
+  onLeftSwipe(byId("stage"), () => perform("unsure"));
   document.addEventListener("visibilitychange", onVisibility);
   addEventListener("pagehide", () => { if (!page.inactive) queue.release(); });
   addEventListener("pageshow", (event) => { if (event.persisted) location.reload(); });

@@ -91,6 +91,13 @@ class Bot:
         return True
 
 
+def commands_of_readme() -> list[list[str]]:
+    """The arguments of the README's commands that serve and export the folder of images, here the folder `shapes`."""
+    readme = (Path(__file__).parents[3] / "README.md").read_text(encoding="utf-8")
+    commands = re.findall(r"^    python -m raycal\.annotate (~/photos\b.*?)(?: +#.*)?$", readme, re.MULTILINE)
+    return [command.replace("~/photos", "shapes").split() for command in commands]
+
+
 def free_port() -> int:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port: int = taken.getsockname()[1]
@@ -100,7 +107,8 @@ def free_port() -> int:
 @pytest.mark.timeout(500)
 def test_folder_becomes_a_labeled_data_set(contexts: Callable[[], Any], truth: list[str], tmp_path: Path) -> None:
     begin = time.monotonic()
-    arguments = ("shapes", *SETTINGS, "--port", str(free_port()))
+    serve, export = commands_of_readme()
+    arguments = (*serve, *SETTINGS, "--port", str(free_port()))
     bot = Bot(truth)
 
     with Command(tmp_path, *arguments) as command:
@@ -119,7 +127,7 @@ def test_folder_becomes_a_labeled_data_set(contexts: Callable[[], Any], truth: l
         person.all_sent()
         paints = person.paint_ms("holdout")
         state = person.state()
-        exported = run_command(tmp_path, *arguments, "--export", "labeled")
+        exported = run_command(tmp_path, *export, *SETTINGS)
         assert exported.returncode == 0, exported.stderr
         assert person.errors == []
         assert command.interrupt() == 130

@@ -238,6 +238,7 @@ class IterationRun:
         if ask is Ask.CLUSTERS:
             answer = partial(self._answer, ask, partial(self._stream, "expert"))
             questions = cluster_questions(self._clusters(ask, budget, answer, rng), budget, **place)
+            questions = replace(questions, labeled=self._query_model.labeled)
         else:
             questions = sample_questions(self._samples(ask, budget, rng), **place)
         if ask is Ask.RANDOM or not self._query_model.is_trained or not questions.first:

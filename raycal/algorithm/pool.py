@@ -73,6 +73,10 @@ class Pool:
         """The indices (U,) of D^U, ascending."""
         return np.flatnonzero(self._status == UNLABELED)
 
+    def labeled(self) -> Indices:
+        """The indices of D^L, ascending."""
+        return np.flatnonzero(self._status == LABELED)
+
     def kept(self) -> Indices:
         """The indices of the samples of D^CL that were labeled in an earlier iteration, ascending."""
         return np.flatnonzero(self._status == KEPT)

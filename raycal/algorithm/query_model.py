@@ -9,6 +9,7 @@ import numpy as np
 from raycal.algorithm.acquisition import AnnotatedSamples, QueryContext
 from raycal.algorithm.learner import Learner
 from raycal.algorithm.pool import Pool
+from raycal.algorithm.questions import LabeledSamples
 from raycal.algorithm.records import Floats, Indices, Predictions, TrainingSet
 
 
@@ -73,6 +74,17 @@ class QueryModel:
             members=partial(self._members, candidates),
         )
 
+    def labeled(self) -> LabeledSamples:
+        """The samples of D^L, with the features by which the query model clusters D^U."""
+        indices, training_set = self._pool.labeled(), self._pool.training_set()
+        first = self._of_the_askable()
+        features = np.empty((len(indices), first.features.shape[1]), np.float32)
+        for part in (first, self._of_the_others()):
+            mine = np.isin(indices, part.indices)
+            features[mine] = part.restrict(indices[mine]).features
+        labels = training_set.labels[np.searchsorted(training_set.indices, indices)]
+        return LabeledSamples(indices=indices, labels=labels, features=features)
+
     def _of_the_askable(self) -> Predictions:
         """The predictions for the samples that could be asked about when `predictions` was called first."""
         if self._predictions is None:
@@ -81,15 +93,21 @@ class QueryModel:
             self._predictions = self._learner.predict(self.fix_candidates())
         return self._predictions
 
+    def _of_the_others(self) -> Predictions:
+        """The predictions for all samples that `_of_the_askable` leaves out."""
+        if self._rest is None:
+            first = self._of_the_askable()
+            self._rest = self._learner.predict(np.setdiff1d(np.arange(len(self._pool)), first.indices))
+        return self._rest
+
     def _annotated(self, candidates: Indices) -> AnnotatedSamples:
         first, now = self._of_the_askable(), self._pool.training_set()
         others = np.isin(now.indices, candidates, invert=True, assume_unique=True)
         indices, labels = now.indices[others], now.labels[others]
-        if self._rest is None:
-            self._rest = self._learner.predict(np.setdiff1d(np.arange(len(self._pool)), first.indices))
+        rest = self._of_the_others()
         embeddings = np.empty((len(indices), first.embeddings.shape[1]), np.float32)
         separate = None if first.separate is None else np.empty((len(indices), first.separate.shape[1]), np.float32)
-        for part in (first, self._rest):
+        for part in (first, rest):
             mine = np.isin(indices, part.indices)
             own = part.restrict(indices[mine])
             embeddings[mine] = own.embeddings

@@ -7,14 +7,41 @@ the questions and the replies so far.
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 import numpy as np
 
 from raycal.algorithm.centroid import order_from_centroid
 from raycal.algorithm.cluster_queue import ClusterQueue
 from raycal.algorithm.expert import Cluster
-from raycal.algorithm.records import Answer, Floats, Indices, Interaction, Kind, Predictions
+from raycal.algorithm.records import Answer, Floats, Indices, Interaction, Kind, Labels, Predictions
+
+
+class Probe(NamedTuple):
+    """A sample with a known label that is hidden among the samples of a cluster.
+
+    Attributes:
+        sample: The sample, which does not belong to the cluster.
+        label: The class that people gave to the sample alone.
+    """
+
+    sample: int
+    label: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class LabeledSamples:
+    """The samples of D^L.
+
+    Attributes:
+        indices: (M,) int64, ascending.
+        labels: (M,) int64, the labels that were given.
+        features: (M, D) float32, comparable with the embeddings of a question.
+    """
+
+    indices: Indices
+    labels: Labels
+    features: Floats
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -29,12 +56,15 @@ class Question:
             sample, and for a question that was read from a file.
         guess: The class that the query model finds most likely for the sample or, for a cluster, on average over its
             samples. None if the model was not trained, or was not asked. A half of a split cluster has no guess.
+        probes: Samples that are shown with the cluster without belonging to it, to measure how many odd ones a person
+            misses. They are not in `by_distance`, so no reply gives them a label.
     """
 
     id: str
     by_distance: Indices
     embeddings: Callable[[], Floats] | None = None
     guess: int | None = None
+    probes: tuple[Probe, ...] = ()
 
     @property
     def indices(self) -> Indices:
@@ -81,6 +111,8 @@ class StepQuestions:
         budget: The largest number of questions that may be answered.
         first: The questions in the order in which a simulated expert would be asked, at most `budget` of them. A person
             who splits a cluster adds questions.
+        labeled: Computes the samples of D^L with the query model that made the clusters. None for a step about single
+            samples, and for a step that was read from a file.
     """
 
     iteration: int
@@ -88,6 +120,7 @@ class StepQuestions:
     kind: Kind
     budget: int
     first: tuple[Question, ...]
+    labeled: Callable[[], LabeledSamples] | None = None
 
     def with_guesses(self, predictions: Predictions) -> "StepQuestions":
         """The same questions, with the guesses of a model.

@@ -14,6 +14,7 @@ from raycal.config.grid import varied_by
 from raycal.config.mapping import document_of
 from raycal.config.overrides import Overrides, apply_overrides
 from raycal.config.people import asks_people
+from raycal.config.probes import ProbesConfig
 from raycal.config.problems import Problems
 from raycal.config.resources import ResourceConfig, TrackingConfig
 from raycal.config.scheduler import GivenScheduler, SchedulerConfig, incomparable
@@ -40,6 +41,7 @@ class _SweepFile(Strict):
     resources: ResourceConfig = ResourceConfig()
     tracking: TrackingConfig = TrackingConfig()
     stop: StopConfig | None = None
+    probes: ProbesConfig | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,6 +62,7 @@ class Sweep:
             names.
         notes: Notes for the user on the effects of overrides, one line each.
         stop: The rules by which a project of people suggests to stop.
+        probes: How often a question of a project of people hides known samples.
     """
 
     name: str
@@ -76,6 +79,7 @@ class Sweep:
     plugins: Sequence[Plugin] = ()
     notes: Sequence[str] = ()
     stop: StopConfig = field(default_factory=StopConfig)
+    probes: ProbesConfig = field(default_factory=ProbesConfig)
 
     @property
     def base(self) -> ExperimentConfig | None:
@@ -130,8 +134,9 @@ def load_sweep(source: str | Mapping[str, Any], registries: Registries, *, overr
         if reason is not None:
             problems.say(("scheduler",), reason)
     known = [*experiments.values(), *at_ends.values()]
-    if file.stop is not None and known and not any(map(asks_people, known)):
-        problems.say(("stop",), "is for projects that people label, with expert: people")
+    for key, section in (("stop", file.stop), ("probes", file.probes)):
+        if section is not None and known and not any(map(asks_people, known)):
+            problems.say((key,), "is for projects that people label, with expert: people")
     if problems:
         raise InputError(*problems.lines)
     return Sweep(
@@ -149,6 +154,7 @@ def load_sweep(source: str | Mapping[str, Any], registries: Registries, *, overr
         plugins=plugins,
         notes=[printable(note) for note in notes],
         stop=file.stop or StopConfig(),
+        probes=file.probes or ProbesConfig(),
     )
 
 

@@ -82,7 +82,7 @@ def _run(order: WorkerOrder, run_dir: RunWriter, answer_files: AnswerFiles, load
             run_dir,
             order.settings,
             observers=(lambda line, result: answer_files.write_missing(),),
-            people=AnsweredByPeople(run_dir.folder, lambda: len(run_dir.results())),
+            people=AnsweredByPeople(run_dir.folder, lambda: len(run_dir.results()), order.config.seed),
             load_plugins=load,
         )
     except StoppedError:

@@ -12,6 +12,7 @@ from raycal.data.unlabeled import unlabeled_samples
 from raycal.errors import InputError, StoppedError
 from raycal.people.fold import book_when_closed, fold
 from raycal.people.log import read_events
+from raycal.people.probes import earlier_answers, read_settings, with_probes
 from raycal.people.progress import read_progress
 from raycal.people.project_samples import content_of, read_sample_list
 from raycal.people.steps import STEPS, StepFiles
@@ -31,10 +32,11 @@ class AnsweredByPeople:
         run_folder: The folder of the run.
         next_iteration: Returns the iteration in which the experiment continues. It is called when the samples are
             loaded, after the experiment has repaired what a crash left.
+        seed: The seed of the experiment, on which the choice of probes depends.
     """
 
-    def __init__(self, run_folder: Folder, next_iteration: Callable[[], int]) -> None:
-        self._run_folder = run_folder
+    def __init__(self, run_folder: Folder, next_iteration: Callable[[], int], seed: int = 0) -> None:
+        self._run_folder, self._seed = run_folder, seed
         self._steps = StepFiles(run_folder.folder(STEPS))
         self._events = read_events(run_folder)
         self._book = fold(self._events)
@@ -90,7 +92,7 @@ class AnsweredByPeople:
         if questions is None and (iteration, None) in book.closed:
             return ()  # the owner closed the round before people came to this step
         if questions is None:
-            questions = make()
+            questions = self._with_probes(make())
             self._steps.write(questions)
         if book.closed_at(iteration, step) is None:
             raise StoppedError(f"people have not answered step {step} of iteration {iteration} yet")
@@ -125,6 +127,13 @@ class AnsweredByPeople:
         )
         suggestion = None if progress is None else progress.suggestion
         return None if suggestion is None else suggestion.rule.reason
+
+    def _with_probes(self, step: StepQuestions) -> StepQuestions:
+        share = read_settings(self._run_folder).share
+        if share <= 0:
+            return step
+        earlier = earlier_answers(self._steps.read_all(), self._book)
+        return with_probes(step, share=share, earlier=earlier, seed=self._seed)
 
     def _note_holdout(self, samples: LoadedDataset, true_labels: Indices) -> None:
         self._holdout_rows, self._true_labels, self._noun = samples.test_rows, true_labels, samples.noun

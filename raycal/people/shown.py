@@ -1,4 +1,15 @@
-"""Chooses which samples of a question a page shows, in which bands, and how much of a text."""
+"""Chooses which samples of a question a page shows, in which bands, and how much of a text.
+
+Probes (see `probes`) take the place of some of the random samples, so that the random band of every cluster has the
+same number of samples. The samples that had to make room come at the beginning of the next page of random samples, and
+the last page is cut by as many. So a page gets the same number of samples of a cluster with probes as of any other
+cluster of this size: the probes cannot be counted. The random samples that are shown are a simple random sample of the
+cluster with or without probes, only a little smaller with them.
+
+A page gets rows of the pool, and a probe is a row of the pool like any other. What remains is that a probe was asked
+about alone before: somebody who remembers the image, or a program that has kept the rows of all earlier single
+questions, can recognize it.
+"""
 
 import hashlib
 from typing import Any
@@ -12,6 +23,8 @@ from raycal.data.excerpt import excerpt
 NUM_NEAREST, NUM_RANDOM, NUM_FARTHEST = 4, 24, 8
 # A cluster with at most this many samples is shown as a whole.
 FEW = NUM_NEAREST + NUM_RANDOM + NUM_FARTHEST
+# The largest number of probes in a question.
+MOST_PROBES = 2
 # The number of characters of a text that the page of a cluster shows, which is enough to judge what it is about.
 BEGINNING = 300
 # The largest number of characters of a text that people see. Nobody reads a whole book before answering.
@@ -30,10 +43,29 @@ def bands(question: Question, rows: Indices) -> dict[str, Any]:
     return {
         "bands": {
             "nearest": by_distance[:NUM_NEAREST].tolist(),
-            "random": _between(question.id, by_distance)[:NUM_RANDOM].tolist(),
+            "random": _with_probes(question, rows),
             "farthest": by_distance[-NUM_FARTHEST:].tolist(),
         }
     }
+
+
+def num_certainly_random(step: StepQuestions) -> int:
+    """How many samples of the random band of each cluster are certainly random samples of the cluster.
+
+    The number is the same for all questions of a step, so it does not tell which of them have probes.
+    """
+    return NUM_RANDOM - (MOST_PROBES if any(question.probes for question in step.first) else 0)
+
+
+def random_samples(question: Question, shown: int) -> Indices:
+    """The random samples of a cluster on a page that shows a number of samples, among them the probes.
+
+    Args:
+        question: A question about a cluster that is too large to be shown whole.
+        shown: The number of samples on the page.
+    """
+    number = max(0, shown - NUM_NEAREST - NUM_FARTHEST - len(question.probes))
+    return _between(question, question.by_distance)[:number]
 
 
 def first_shown(step: StepQuestions, rows: Indices) -> list[int]:
@@ -55,8 +87,9 @@ def more_images(question: Question, rows: Indices, page: int) -> list[int]:
     by_distance = rows[question.by_distance]
     if len(by_distance) <= FEW or page < 0:
         return []
-    start = NUM_RANDOM * (page + 1)
-    more: list[int] = _between(question.id, by_distance)[start : start + NUM_RANDOM].tolist()
+    in_order, hidden = _between(question, by_distance), len(question.probes)
+    start = NUM_RANDOM * (page + 1) - hidden
+    more: list[int] = in_order[: len(in_order) - hidden][start : start + NUM_RANDOM].tolist()
     return more
 
 
@@ -70,8 +103,25 @@ def whole(text: str) -> dict[str, Any]:
     return {"text": text[:MOST_CHARACTERS], "characters": len(text)}
 
 
-def _between(question_id: str, by_distance: Indices) -> Indices:
+def _between(question: Question, by_distance: Indices) -> Indices:
     """The samples between the nearest and the farthest ones, in a random order that depends on the question only."""
-    seed = int.from_bytes(hashlib.sha256(question_id.encode()).digest()[:8], "big")
-    shuffled: Indices = np.random.default_rng(seed).permutation(by_distance[NUM_NEAREST:-NUM_FARTHEST])
+    shuffled: Indices = _generator(question.id.encode()).permutation(by_distance[NUM_NEAREST:-NUM_FARTHEST])
     return shuffled
+
+
+def _with_probes(question: Question, rows: Indices) -> list[int]:
+    """The rows of the random band, with the probes in random places.
+
+    The places depend on all samples of the cluster, so nobody can work them out who only knows the samples on the page.
+    """
+    between = _between(question, rows[question.by_distance])
+    random: list[int] = between[: NUM_RANDOM - len(question.probes)].tolist()
+    rng = _generator(question.id.encode() + question.by_distance.astype("<i8").tobytes())
+    places = np.sort(rng.choice(NUM_RANDOM, size=len(question.probes), replace=False))
+    for place, probe in zip(places.tolist(), question.probes, strict=True):
+        random.insert(place, int(rows[probe.sample]))
+    return random
+
+
+def _generator(content: bytes) -> np.random.Generator:
+    return np.random.default_rng(int.from_bytes(hashlib.sha256(content).digest()[:8], "big"))

@@ -10,7 +10,7 @@ import numpy as np
 
 from raycal.algorithm.centroid import order_from_centroid
 from raycal.algorithm.clustering import Clustering
-from raycal.algorithm.questions import Question, StepQuestions
+from raycal.algorithm.questions import Probe, Question, StepQuestions
 from raycal.algorithm.randomness import stream
 from raycal.algorithm.records import Floats, Indices, Kind
 from raycal.errors import InputError
@@ -65,6 +65,7 @@ class StepFiles:
                     id=question["id"],
                     by_distance=np.array(question["indices"], np.int64),
                     guess=_guess(question.get("guess")),
+                    probes=tuple(Probe(int(index), int(label)) for index, label in question.get("probes", ())),
                 )
                 for question in record["questions"]
             )
@@ -120,11 +121,15 @@ class StepFiles:
 
 
 def _record(question: Question) -> dict[str, object]:
-    """A question in the form in which the file has it. A question without a guess has no key for the guess, as in
-    earlier versions.
+    """A question in the form in which the file has it. A question without a guess or without probes has no key for
+    them, as in earlier versions.
     """
     record: dict[str, object] = {"id": question.id, "indices": question.by_distance.tolist()}
-    return record if question.guess is None else {**record, "guess": question.guess}
+    if question.guess is not None:
+        record["guess"] = question.guess
+    if question.probes:
+        record["probes"] = [list(probe) for probe in question.probes]
+    return record
 
 
 def _guess(value: object) -> int | None:

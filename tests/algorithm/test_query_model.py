@@ -11,7 +11,9 @@ from small_world import Alternating, World, facts, ledgers, outcomes, state_afte
 from raycal.algorithm.acquisition import AnnotatedSamples, QueryContext, acquisitions, most_informative
 from raycal.algorithm.acquisition.uncertainty import entropies
 from raycal.algorithm.expert import Oracle
-from raycal.algorithm.records import Answer, Floats, Indices, Kind, Labels
+from raycal.algorithm.pool import CLUSTER_LABELED, KEPT, LABELED, UNLABELED, Pool
+from raycal.algorithm.query_model import QueryModel
+from raycal.algorithm.records import Answer, Floats, Indices, Kind, Labels, PoolSnapshot
 from raycal.algorithm.scenario import Ask, Scenario, Step
 
 THRICE = Scenario(name="own", steps=(Step(Ask.UNCERTAIN, Fraction(1, 3)),) * 3)
@@ -193,3 +195,24 @@ def test_members_are_trained_with_the_purity_of_the_clusters_after_a_resume_too(
     assert {purity for purity in expected.values() if purity is not None and purity < 1}
     for one, other in zip(resumed.learner.trained_on, whole.learner.trained_on, strict=True):
         np.testing.assert_array_equal(one.weights, other.weights)
+
+
+def test_labeled_samples_are_those_labeled_alone_with_the_features_of_the_query_model() -> None:
+    world = World()
+    pool = Pool(
+        PoolSnapshot(
+            status=np.array([UNLABELED, LABELED, CLUSTER_LABELED, UNLABELED, LABELED, KEPT], np.int8),
+            labels=np.array([-1, 2, 0, -1, 1, 0], np.int32),
+        )
+    )
+    world.learner.reset(np.random.default_rng(0))
+    model = QueryModel(world.learner, pool, pool.training_set(), lambda purpose: np.random.default_rng(0))
+    model.predictions(pool.unlabeled())
+    labeled = model.labeled()
+    assert labeled.indices.tolist() == [1, 4]
+    assert labeled.labels.tolist() == [2, 1]
+    np.testing.assert_array_equal(labeled.features, world.learner._distances(np.array([1, 4])))
+    # A sample that was labeled after the predictions were made is among them, too.
+    pool._status[3], pool._labels[3] = LABELED, 0
+    assert model.labeled().indices.tolist() == [1, 3, 4]
+    np.testing.assert_array_equal(model.labeled().features, world.learner._distances(np.array([1, 3, 4])))

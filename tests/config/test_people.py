@@ -69,3 +69,18 @@ def test_all_wrong_stopping_rules_are_named() -> None:
 def test_stopping_rules_of_a_simulation_are_refused() -> None:
     with pytest.raises(InputError, match="stop: is for projects that people label, with expert: people"):
         load_sweep(sweep(expert="oracle") | {"stop": {"minutes": 5}}, build.REGISTRIES)
+
+
+def test_share_of_probes_is_no_part_of_the_experiment() -> None:
+    plain = load_sweep(sweep(), build.REGISTRIES)
+    off = load_sweep(sweep() | {"probes": {"share": 0}}, build.REGISTRIES)
+
+    assert (plain.probes.share, off.probes.share) == (0.15, 0)
+    assert list(off.experiments) == list(plain.experiments)
+
+
+def test_wrong_share_of_probes_is_named_and_a_simulation_has_none() -> None:
+    with pytest.raises(InputError, match=r"probes.share: should be less than or equal to 1, not 15"):
+        load_sweep(sweep() | {"probes": {"share": 15}}, build.REGISTRIES)
+    with pytest.raises(InputError, match="probes: is for projects that people label, with expert: people"):
+        load_sweep(sweep(expert="oracle") | {"probes": {"share": 0.1}}, build.REGISTRIES)

@@ -34,6 +34,7 @@ from raycal.experiment.with_people import WorkerOrder
 from raycal.people.fold import fold
 from raycal.people.log import read_events
 from raycal.people.prices import fit_prices, prices_yaml, timed_answers
+from raycal.people.probes import ProbeSettings, write_settings
 from raycal.people.project import FINISHED, Project, project_id
 from raycal.people.shown import first_shown
 from raycal.people.stopping import StopRules, rule_of, write_rules
@@ -186,6 +187,7 @@ def _open_project(
     allocation = allocate_trials(job, [_machine_of_the_model(job, address)])
     job, lease = take_folder(job, {}, allocation.threads, Inputs())
     write_rules(run_folder, _stop_rules(job))
+    write_settings(run_folder, ProbeSettings(**job.sweep.probes.model_dump()))
     tracker = held.enter_context(tracked(job))
     (key,) = job.selected
     run_dir = job.sweep_dir.run_dir(key)

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
+from raycal.algorithm.questions import Probe
 from raycal.algorithm.records import Kind
 
 
@@ -69,10 +70,13 @@ class Answered(Event):
         question: The id of the question, such as `3.1.17` or, in the hold-out, `h.12`.
         kind: Whether the question showed one image or a cluster.
         label: The class; None unless the answer is a label.
-        marked: The samples of the pool that the person marked because they do not belong to the cluster, ascending.
+        marked: The samples of the cluster that the person marked because they do not belong to it, ascending. Marked
+            probes are not among them.
         shown: The number of images that the person was shown.
         halves: The parts into which the cluster was split, each with its nearest sample first.
         suggestion_shown: Whether the person looked at the guess of the model before answering.
+        probes: The probes that were hidden in the question.
+        probes_found: The probes that the person marked, ascending.
     """
 
     question: str
@@ -85,6 +89,8 @@ class Answered(Event):
     marked: tuple[int, ...] = ()
     halves: tuple[tuple[int, ...], ...] = ()
     suggestion_shown: bool = False
+    probes: tuple[Probe, ...] = ()
+    probes_found: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -141,6 +147,8 @@ def to_line(event: Event) -> str:
             "first_input_ms": timing.first_input_ms,
             "gaps_ms": timing.gaps_ms,
         }
+        if not event.probes:  # so that the line is that of earlier versions
+            del record["probes"], record["probes_found"]
     return json.dumps(record, separators=(",", ":"))
 
 
@@ -176,6 +184,8 @@ def _answered(record: Mapping[str, Any], common: dict[str, Any]) -> Answered:
         marked=tuple(map(_count, record["marked"])),
         halves=tuple(tuple(map(_count, half)) for half in record["halves"]),
         suggestion_shown=bool(record["suggestion_shown"]),
+        probes=tuple(Probe(_count(index), _count(label)) for index, label in record.get("probes", ())),
+        probes_found=tuple(map(_count, record.get("probes_found", ()))),
     )
 
 

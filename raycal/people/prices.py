@@ -109,7 +109,7 @@ def timed_answers(book: Book) -> list[TimedAnswer]:
                 is_cluster=event.kind is Kind.CLUSTER,
                 is_refused=event.answer is not GivenAnswer.LABEL,
                 shown=event.shown,
-                marked=len(event.marked),
+                marked=len(event.marked) + len(event.probes_found),
                 seconds=(answer_ms(event) + waiting.pop(event.question, 0)) / 1000,
             )
         )

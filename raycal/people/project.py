@@ -27,10 +27,11 @@ from raycal.people.events import Answered, ClassAdded, ClassRenamed, Closed, Eve
 from raycal.people.fold import Arrival, Given
 from raycal.people.incoming import RefusedError, SentAnswer, SentUndo, id_of, parse
 from raycal.people.log import GROUP_SECONDS, PEOPLE, AnswerLog, GroupCommit, NotStoredError
+from raycal.people.probe_notes import note_of
 from raycal.people.progress import Progress, read_progress
 from raycal.people.project_samples import list_name
 from raycal.people.results import read_results
-from raycal.people.shown import bands, beginning, more_images, whole
+from raycal.people.shown import bands, beginning, more_images, num_certainly_random, whole
 from raycal.people.steps import STEPS, StepFiles
 from raycal.people.stopping import StopRules
 from raycal.storage.folder import Folder
@@ -435,7 +436,7 @@ class Project:
             kind = step.step.kind
         if kind is Kind.SAMPLE and sent.answer not in (GivenAnswer.LABEL, GivenAnswer.UNSURE):
             raise RefusedError(f"A single {self._noun} can be labeled or left open, but not refused or split.")
-        marked = self._marked(sent, question)
+        marked, probes_found = self._marked(sent, question)
         label = self._label(batch, who, sent)
         halves: Sequence[Indices] = ()
         if sent.answer is GivenAnswer.SPLIT and step is not None and not step.is_closed:
@@ -452,6 +453,8 @@ class Project:
             marked=marked,
             halves=tuple(tuple(part.tolist()) for part in halves) if len(halves) > 1 else (),
             suggestion_shown=sent.suggestion_shown and question is not None and self._guess(question) is not None,
+            probes=() if question is None else question.probes,
+            probes_found=probes_found,
         )
         self._add(batch, event)
         given = board.book.given(event.id)
@@ -466,20 +469,24 @@ class Project:
             batch.effects.append(lambda: self._desk.release(client, [event.question]))
         return self._receipt(event)
 
-    def _marked(self, sent: SentAnswer, question: Question | None) -> tuple[int, ...]:
-        """The marked samples of the pool, whose rows the page sent."""
+    def _marked(self, sent: SentAnswer, question: Question | None) -> tuple[tuple[int, ...], tuple[int, ...]]:
+        """The marked samples of the cluster, and the marked probes; the page sent the rows of both."""
         if not sent.marked:
-            return ()
+            return (), ()
         rows = self._dataset.train_rows
         inside = [row for row in sent.marked if 0 <= row < len(self._dataset.labels)]
         places = np.searchsorted(rows, np.array(inside, np.int64))
         known = places < len(rows)
         indices = places[known][rows[places[known]] == np.array(inside, np.int64)[known]]
-        if question is None or len(indices) < len(sent.marked) or not np.isin(indices, question.by_distance).all():
+        probes = [] if question is None else [probe.sample for probe in question.probes]
+        is_probe = np.isin(indices, probes)
+        indices, found = indices[~is_probe], indices[is_probe]
+        is_complete = len(indices) + len(found) == len(sent.marked)
+        if question is None or not is_complete or not np.isin(indices, question.by_distance).all():
             raise RefusedError(f"One of the marked {self._noun}s does not belong to this question; reload the page.")
         if sent.answer is GivenAnswer.LABEL and len(indices) == len(question.by_distance):
             raise RefusedError(f'All {self._noun}s are marked, so none is left to label; use "mixed" instead.')
-        return tuple(np.sort(indices).tolist())
+        return tuple(np.sort(indices).tolist()), tuple(np.sort(found).tolist())
 
     def _label(self, batch: _Batch, who: str, sent: SentAnswer) -> int | None:
         """The id of the class that the person chose; a new class is created first."""
@@ -548,7 +555,9 @@ class Project:
             text += "; the question was answered before, so this is kept as a second opinion"
         elif given.arrival is Arrival.LATE:
             text += "; the step was closed before, so this is kept but not counted in it"
-        return _receipt(event.id, status, event.seq, text, given.event.label)
+        outcome = self._board.probe_results.outcome(event.id)
+        check = None if outcome is None else note_of(outcome, self._dataset.train_rows, self._noun)
+        return {**_receipt(event.id, status, event.seq, text, given.event.label), "check": check}
 
     def _text(self, given: Given) -> str:
         """What an answer did, such as `211 images as robin`."""
@@ -716,6 +725,7 @@ class Project:
             "size": len(question.by_distance),
             "half_of": question_id.rpartition(".")[0] if is_half(question) else None,
             "guess": guess,
+            "num_random": num_certainly_random(step.step),
             **bands(question, rows),
         }
 
@@ -801,7 +811,7 @@ def _described_sample(question_id: str, purpose: Purpose, row: int, guess: int |
 
 
 def _receipt(event_id: str | None, status: str, seq: int | None, text: str, label: int | None = None) -> dict[str, Any]:
-    return {"id": event_id, "status": status, "seq": seq, "text": text, "label": label, "question": None}
+    return {"id": event_id, "status": status, "seq": seq, "text": text, "label": label, "question": None, "check": None}
 
 
 def _counted(number: int, noun: str) -> str:

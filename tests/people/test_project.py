@@ -91,6 +91,7 @@ def test_answer_is_on_disk_when_it_is_acknowledged(birds: Project, run: Folder) 
         "text": "8 images as robin",
         "label": 1,
         "question": None,
+        "check": None,
     }
     (event,) = read_events(run)
     assert isinstance(event, Answered)

@@ -1,0 +1,31 @@
+"""What a person is told about hidden checks after an answer."""
+
+from typing import Any
+
+from raycal.algorithm.records import Indices
+from raycal.people.probe_results import MANY_MISSES, ProbeOutcome
+
+
+def note_of(outcome: ProbeOutcome, rows: Indices, noun: str) -> dict[str, Any]:
+    """The note for the page: a sentence, the probes as rows of the dataset, and at most once for each person an advice.
+
+    Args:
+        outcome: What the answer says about the probes of its question.
+        rows: (P,) The row of each sample of the pool in the dataset.
+        noun: The word for one sample.
+    """
+    found, missed = len(outcome.found), len(outcome.missed)
+    result = f"{found} found, {missed} missed" if found and missed else "found" if found else "missed"
+    number = "1 hidden check" if found + missed == 1 else f"{found + missed} hidden checks"
+    advice = ""
+    if outcome.has_missed_many:
+        advice = (
+            f"You have missed {MANY_MISSES} hidden checks so far, which happens to everybody: odd {noun}s are rare. "
+            f"A slower look at each {noun} helps, and X is right for a cluster that is mixed."
+        )
+    return {
+        "text": f"{number}: {result}",
+        "found": rows[list(outcome.found)].tolist(),
+        "missed": rows[list(outcome.missed)].tolist(),
+        "advice": advice,
+    }

@@ -20,8 +20,8 @@ def note_of(outcome: ProbeOutcome, rows: Indices, noun: str) -> dict[str, Any]:
     advice = ""
     if outcome.has_missed_many:
         advice = (
-            f"You have missed {MANY_MISSES} hidden checks so far, which happens to everybody: odd {noun}s are rare. "
-            f"A slower look at each {noun} helps, and X is right for a cluster that is mixed."
+            f"You have missed {MANY_MISSES} hidden checks so far. That is easy to do, because odd {noun}s are rare. "
+            "Look a little longer, and press X if a cluster is mixed."
         )
     return {
         "text": f"{number}: {result}",

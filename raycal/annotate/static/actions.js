@@ -119,7 +119,7 @@ async function showMore() {
   const held = queue.current;
   const grid = page.view;
   if (!held || !(grid instanceof Grid) || held.exhausted || !page.clock || !guard.allows("more", performance.now())) return;
-  if (held.rows.length >= held.question.size) return say(`All ${noun}s are shown.`);
+  if (held.rows.length >= held.question.size) return say(held.showsAll ? `All ${noun}s are shown.` : `There are no more ${noun}s.`);
   try {
     const { images } = await api.more({ client, question: held.question.id, page: held.pages.length });
     const rows = images.filter((row) => !held.rows.includes(row));

@@ -5,6 +5,7 @@ import { mayUndo, renderChips } from "./controls.js";
 import { byId, h, noun, plural, samples, uuid } from "./dom.js";
 import { Held } from "./held.js";
 import { noteSaved } from "./header.js";
+import { announceChecks, forgetChecks } from "./hidden_checks.js";
 import { Guard } from "./keys.js";
 import { say, setNotice } from "./notices.js";
 import { api, outbox, page, queue } from "./page.js";
@@ -21,7 +22,7 @@ const KEPT_PICTURES = 3;
 const WORDS = { label: "", refused: "mixed", split: "split into halves", unsure: "can't tell" };
 
 export const guard = new Guard();
-/** The answers that were given here, with their questions. @type {{held: Held, text: string}[]} */
+/** The answers that were given here, with their ids and questions. @type {{id: string, held: Held, text: string}[]} */
 const past = [];
 /** Undo events on their way, with the question that was shown again at once. @type {Map<string, Held | null>} */
 const undoing = new Map();
@@ -40,14 +41,16 @@ export function commit(answer, one = null) {
   const cluster = kind === "cluster";
   const left = size - held.marked.size;
   if (one && cluster && left <= 0) return say(`All ${noun}s are marked as odd. Press X if the cluster is mixed.`);
+  const eventId = uuid();
   outbox.add({
-    type: "answered", id: uuid(), question: id, answer,
+    type: "answered", id: eventId, question: id, answer,
     label: one?.id ?? null, new_class: one && one.id === null ? one.name : null,
     marked: cluster && one ? [...held.marked] : [], shown: held.rows.length,
     timing: clock.timing(now), suggestion_shown: held.guessShown,
   });
   setNotice("uncounted", "");
   forgetResult(now);
+  forgetChecks(now);
   queue.answered.add(id);
   if (one) {
     used(one);
@@ -55,7 +58,7 @@ export function commit(answer, one = null) {
   }
   const text = one ? (cluster ? `${samples(left)} as ${one.name}` : one.name) : WORDS[answer];
   if (!online || outbox.trouble) say(`${text} · not stored yet`, "waiting");
-  past.push({ held, text });
+  past.push({ id: eventId, held, text });
   past[past.length - 1 - KEPT_PICTURES]?.held.pictures.release();
   renderPrevious();
   queue.current = null;
@@ -97,11 +100,21 @@ export function onReceipts(receipts, state) {
   noteSaved();
   for (const receipt of receipts) {
     if (receipt.text) say(receipt.text, receipt.status);
+    if (receipt.check) correct(receipt);
     if (undoing.has(receipt.id) || (receipt.question && receipt.status !== "refused")) undone(receipt);
   }
   announceUncounted(receipts);
+  void announceChecks(receipts);
   onState(state);
   void queue.fill(page.splitting ? 2 : 0);
+}
+
+/** Replaces the number of images of the last answers, in which a marked hidden check counted. @param {Receipt} receipt */
+function correct({ id, text }) {
+  const answer = past.find((one) => one.id === id);
+  if (!answer) return;
+  answer.text = text;
+  renderPrevious();
 }
 
 /** Says which answers do not count, in a notice that the next receipt does not replace. @param {Receipt[]} receipts */

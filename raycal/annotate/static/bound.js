@@ -48,11 +48,12 @@ export function alphaOfLook(looks) {
 
 /**
  * The line under the thumbnails.
- * @param {{odd: number, seen: number, looks: number, all: boolean}} evidence `all`: every image of the cluster is shown
+ * @param {{odd: number, seen: number, looks: number, all: boolean, more?: boolean}} evidence `all`: every image of the
+ * cluster is shown; `more`: more images may be random ones than those that count
  */
-export function evidenceText({ odd, seen, looks, all }) {
+export function evidenceText({ odd, seen, looks, all, more = false }) {
   if (seen === 0) return "";
   if (all) return `${odd} of all ${seen} are marked as odd`;
   const alike = Math.floor(100 * (1 - upperBound(odd, seen, alphaOfLook(looks))) + 1e-9);
-  return `${odd} of ${seen} random ones are marked as odd: at least ${alike} % belong together (95 % sure)`;
+  return `${odd} of ${more ? "at least " : ""}${seen} random ones are marked as odd: at least ${alike} % belong together (95 % sure)`;
 }

@@ -39,6 +39,18 @@ export class Held {
     ];
   }
 
+  /** How many images of the random band may be hidden checks. */
+  get mostHidden() {
+    const { bands, num_random } = this.question;
+    const drawn = bands?.random?.length ?? 0;
+    return Math.max(0, drawn - (num_random ?? drawn));
+  }
+
+  /** Whether the page certainly shows all images of the question. */
+  get showsAll() {
+    return this.rows.length >= this.question.size && !this.mostHidden;
+  }
+
   get rows() {
     return this.bands.flatMap(([, rows]) => rows);
   }

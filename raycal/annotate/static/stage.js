@@ -64,6 +64,7 @@ async function begin(held, asked) {
 /** Takes the question off the screen. @param {string} title */
 function clear(title) {
   page.view = page.clock = null;
+  zoom.close();
   document.body.dataset.question = document.body.dataset.ready = "";
   byId("title").textContent = title;
   byId("subtitle").textContent = "";
@@ -107,7 +108,7 @@ export function describe() {
   const { size } = held.question;
   const odd = held.marked.size;
   const shown = held.rows.length;
-  byId("subtitle").textContent = `${samples(size)}, ${shown < size ? shown : "all"} shown`;
+  byId("subtitle").textContent = `${samples(size)}, ${held.showsAll ? "all" : shown} shown`;
   byId("effect").replaceChildren(
     odd ? `${plural(odd, "odd one")} out, a class labels the other ` : `Click ${noun}s that do not belong. A class labels all `,
     h("strong", {}, (size - odd).toLocaleString("en")));

@@ -8,6 +8,11 @@ export type Question = {
   purpose: "round" | "holdout";
   size: number;
   bands?: Bands;
+  /**
+   * How many images of the random band are certainly random images of the cluster. The others may be hidden checks,
+   * which the page cannot tell apart. The number is the same for all questions of a step.
+   */
+  num_random?: number;
   /** All rows of a small cluster, nearest to its center first. */
   all?: number[];
   image?: number;
@@ -41,7 +46,11 @@ export type Receipt = {
   text: string;
   label?: number | null;
   question?: Question | null;
+  check?: Check | null;
 };
+
+/** The hidden checks of an answered question, by their rows. */
+export type Check = { text: string; found: number[]; missed: number[]; advice: string };
 
 /** A class without an id waits to be created. */
 export type Class_ = { id: number | null; name: string; count: number };

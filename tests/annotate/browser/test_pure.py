@@ -103,6 +103,11 @@ def test_bound_is_the_one_of_scipy(page: Any) -> None:
             "0 of 48 random ones are marked as odd: at least 91 % belong together (95 % sure)",
         ),
         ({"odd": 3, "seen": 30, "looks": 1, "all": True}, "3 of all 30 are marked as odd"),
+        # Two of the images in the band may be hidden checks, so the bound is that of 22 images.
+        (
+            {"odd": 0, "seen": 22, "looks": 1, "all": False, "more": True},
+            "0 of at least 22 random ones are marked as odd: at least 87 % belong together (95 % sure)",
+        ),
         (
             {"odd": 24, "seen": 24, "looks": 1, "all": False},
             "24 of 24 random ones are marked as odd: at least 0 % belong together (95 % sure)",

@@ -3,13 +3,14 @@ known."""
 
 import itertools
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 
 from raycal.algorithm.pool import LABELED, UNLABELED
-from raycal.algorithm.questions import Question, StepQuestions
+from raycal.algorithm.questions import Probe, Question, StepQuestions
 from raycal.algorithm.records import Evaluation, Interaction, IterationResult, Kind, PhaseSeconds, PoolSnapshot
 from raycal.config import ExperimentConfig
 from raycal.experiment import build
@@ -53,7 +54,7 @@ class People:
                 yield self._answer(f"h.{position}", Kind.SAMPLE, 1, purpose=Purpose.HOLDOUT)
         for step in steps:
             for number, question in enumerate(step.first):
-                given = self._answer(question.id, step.kind, len(question.by_distance))
+                given = self._answer(question.id, step.kind, len(question.by_distance), probes=question.probes)
                 yield given
                 if number == 0 and step.kind is Kind.CLUSTER:
                     yield Undone(**self._common(), answer=given.id)
@@ -68,8 +69,16 @@ class People:
         return {"seq": number, "id": f"{number:032x}", "who": who, "time": f"2026-11-27T12:00:{number % 60:02}Z"}
 
     def _answer(
-        self, question: str, kind: Kind, shown: int, *, purpose: Purpose = Purpose.ROUND, who: str = "owner"
+        self,
+        question: str,
+        kind: Kind,
+        shown: int,
+        *,
+        purpose: Purpose = Purpose.ROUND,
+        who: str = "owner",
+        probes: tuple[Probe, ...] = (),
     ) -> Answered:
+        """An answer, in which the first of the probes is found."""
         is_refused = kind is Kind.CLUSTER and question.endswith(".11")
         milliseconds = SAMPLE_MS if kind is Kind.SAMPLE else CLUSTER_MS + IMAGE_MS * shown
         return Answered(
@@ -81,6 +90,8 @@ class People:
             purpose=purpose,
             timing=Timing(visible_ms=milliseconds),
             shown=shown,
+            probes=probes,
+            probes_found=tuple(probe.sample for probe in probes[:1]),
         )
 
 
@@ -101,6 +112,15 @@ def round_steps(iteration: int) -> list[StepQuestions]:
     ]
 
 
+def with_probes(steps: Sequence[StepQuestions]) -> list[StepQuestions]:
+    """The steps of a round with a cluster of 60 images, in which two probes are hidden, in place of the fourth one."""
+    clusters, *others = steps
+    first = list(clusters.first)
+    hidden = 250 + 2 * clusters.iteration
+    first[3] = replace(first[3], by_distance=np.arange(100, 160), probes=(Probe(hidden, 0), Probe(hidden + 1, 2)))
+    return [replace(clusters, first=tuple(first)), *others]
+
+
 def _predictions(accuracy: float) -> HoldoutPredictions:
     predicted = np.where(np.arange(NUM_HOLDOUT) < accuracy * NUM_HOLDOUT, 1, 0)
     return HoldoutPredictions(predicted=predicted, labels=np.full(NUM_HOLDOUT, -1))
@@ -119,12 +139,14 @@ def label_folder(
     is_finished: bool = True,
     config: ExperimentConfig = CONFIG,
     goes_on: bool = False,
+    has_probes: bool = False,
 ) -> tuple[SweepDir, RunWriter]:
     """Label some rounds of the project `birds`. Return the folder of the project and the folder of its run.
 
     Args:
         goes_on: Whether the run has predictions for the hold-out, all of whose labels are 1, and images that are
             left to ask about.
+        has_probes: Whether a cluster of each round has two probes, of which people find one.
     """
     sweep_dir = SweepDir(Folder.at(str(storage / "birds")))
     sweep_dir.write_plan(SweepPlan(sweep="birds", experiments={config.experiment_id: config}, threads=1))
@@ -132,7 +154,7 @@ def label_folder(
     run_dir.begin(config)
     people, ledger = People(run_dir.folder), list[Interaction]()
     for iteration in range(rounds):
-        steps = round_steps(iteration)
+        steps = with_probes(round_steps(iteration)) if has_probes else round_steps(iteration)
         for step in steps:
             StepFiles(run_dir.folder.folder(STEPS)).write(step)
         people.label(steps)

@@ -11,6 +11,7 @@ from raycal.export.evidence import PeopleRecord
 from raycal.people.fold import HOLDOUT, Book, fold
 from raycal.people.log import read_events
 from raycal.people.persons import summarize_people
+from raycal.people.purity import quality_of_clusters
 from raycal.people.steps import STEPS, StepFiles
 from raycal.storage.run_dir import RunDir
 
@@ -36,7 +37,8 @@ def people_record(run_dir: RunDir, book: Book, duplicates: Mapping[str, str]) ->
     num_committed = len(run_dir.results())
     annotators, marked = dict[int, str](), dict[int, Indices]()
     uncommitted, spent = list[Interaction](), 0
-    for step in StepFiles(run_dir.folder.folder(STEPS)).read_all():
+    steps = StepFiles(run_dir.folder.folder(STEPS)).read_all()
+    for step in steps:
         replies = book.replies(step)
         rows = step.rows(replies, spent=spent)
         for question, row in zip(step.answered(replies), rows, strict=True):
@@ -55,6 +57,7 @@ def people_record(run_dir: RunDir, book: Book, duplicates: Mapping[str, str]) ->
         uncommitted=uncommitted,
         duplicates=duplicates,
         persons=summarize_people(book),
+        quality=quality_of_clusters(book, steps),
     )
 
 

@@ -72,6 +72,7 @@ def card(
         "## The labels",
         _cost(interactions, people, len(source.ledger), images.noun),
         _quality(images, labels),
+        " ".join(people.quality.sentences(images.noun)) if people.quality is not None else "",
         _classes(images, labels),
         "## The model",
         _model(source, model, images.noun),

@@ -24,6 +24,7 @@ import numpy.typing as npt
 
 from raycal.algorithm.records import Answer, Indices, Interaction, Kind, Labels
 from raycal.people.persons import PersonSummary
+from raycal.people.purity import QualityOfClusters
 
 RECENCY = 0.8
 # Sums of weights that differ by less count as equal. This value is far below the weight of any label that can decide a
@@ -56,6 +57,7 @@ class PeopleRecord:
             relative to the folder of the data set. Files that are images of the data set themselves are recognized
             without this mapping.
         persons: What each person did, for the file `people.csv`.
+        quality: What hidden checks say about the labels of clusters. None if no answer says anything about one.
     """
 
     annotators: Mapping[int, str] = field(default_factory=dict)
@@ -63,6 +65,7 @@ class PeopleRecord:
     holdout_annotators: Mapping[int, str] = field(default_factory=dict)
     uncommitted: Sequence[Interaction] = ()
     persons: Sequence[PersonSummary] = ()
+    quality: QualityOfClusters | None = None
     duplicates: Mapping[str, str] = field(default_factory=dict)
 
 

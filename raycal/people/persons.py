@@ -11,6 +11,7 @@ from raycal.algorithm.records import Kind
 from raycal.people.clock import answer_ms
 from raycal.people.events import Purpose
 from raycal.people.fold import Arrival, Book, Given
+from raycal.people.probe_results import MissRate, ProbeResults
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,6 +26,8 @@ class PersonSummary:
         taken_back: How many of all these answers the person took back.
         late: How many of these answers came after their step was closed.
         second_opinions: How many of these answers were about a question that another person had answered.
+        checks: The number of hidden checks that say something about the person.
+        checks_missed: How many of these the person missed.
         agreeing: How many of the second opinions have the label, or the refusal, of the answer that counts.
         minutes: The time that the person spent on all answers, including late and taken-back ones.
         seconds_per_image: The median time of an answer about a single image or the hold-out; None without such an
@@ -40,6 +43,8 @@ class PersonSummary:
     late: int
     second_opinions: int
     agreeing: int
+    checks: int
+    checks_missed: int
     minutes: float
     seconds_per_image: float | None
     seconds_per_cluster: float | None
@@ -50,10 +55,11 @@ def summarize_people(book: Book) -> list[PersonSummary]:
     by_person: dict[str, list[Given]] = {}
     for one in book.all_answers():
         by_person.setdefault(one.event.who, []).append(one)
-    return [_summary(book, who, by_person[who]) for who in sorted(by_person)]
+    results = ProbeResults(book.events.values())
+    return [_summary(book, who, by_person[who], results.rate_of(who)) for who in sorted(by_person)]
 
 
-def _summary(book: Book, who: str, given: Sequence[Given]) -> PersonSummary:
+def _summary(book: Book, who: str, given: Sequence[Given], misses: MissRate) -> PersonSummary:
     single = [one for one in given if one.event.kind is Kind.SAMPLE]
     clusters = [one for one in given if one.event.kind is Kind.CLUSTER]
     standing = [one for one in given if one.undone_at is None]
@@ -74,6 +80,8 @@ def _summary(book: Book, who: str, given: Sequence[Given]) -> PersonSummary:
         late=sum(one.arrival is Arrival.LATE for one in given),
         second_opinions=len(second),
         agreeing=sum(one.event.label == counted.label for one, counted in second),
+        checks=misses.shown,
+        checks_missed=misses.missed,
         minutes=sum(answer_ms(one.event) for one in given) / 60_000,
         seconds_per_image=_median_seconds(single),
         seconds_per_cluster=_median_seconds(clusters),

@@ -72,6 +72,29 @@ class QualityOfClusters:
     odd: OddShare | None
     odd_by_person: dict[str, OddShare]
 
+    def sentences(self, noun: str) -> list[str]:
+        """What the figures of all people together say.
+
+        Args:
+            noun: The word for one sample.
+        """
+        found, shown = self.misses.shown - self.misses.missed, self.misses.shown
+        low, high = self.misses.interval
+        checks = "hidden check" if shown == 1 else "hidden checks"
+        sentences = [
+            f"People found {found:,} of {shown:,} {checks}, so they overlook about {self.misses.share or 0:.1%} of the "
+            f"odd {noun}s (95 % interval {low:.1%} to {high:.1%})."
+        ]
+        if self.odd is not None:
+            odd, clusters = self.odd, f"{self.odd.clusters:,} labeled cluster{'' if self.odd.clusters == 1 else 's'}"
+            sentences.append(
+                f"Of {odd.seen:,} random {noun}s in {clusters} that could not be shown whole, {odd.odd:,} "
+                f"{'was' if odd.odd == 1 else 'were'} marked as odd: with the overlooked ones, about {odd.share:.1%} "
+                f"of the {noun}s in these clusters are odd, at most {odd.at_most:.1%} (95 % sure). Marked {noun}s did "
+                "not get the label."
+            )
+        return sentences
+
 
 def quality_of_clusters(book: Book, steps: Iterable[StepQuestions]) -> QualityOfClusters | None:
     """What probes and marks say about the labels of clusters. None if no answer says anything about a probe.

@@ -35,6 +35,8 @@ from raycal.export.evidence import PeopleRecord
 from raycal.export.model import _train_again, _worker, export_model, last_training_set
 from raycal.export.source import load_images, read_source
 from raycal.export.write import _write_model, export_run
+from raycal.people.probe_results import MissRate
+from raycal.people.purity import OddShare, QualityOfClusters
 
 # The tests share two runs. Each test process that runs some of these tests has to make the runs.
 pytestmark = pytest.mark.xdist_group("export")
@@ -468,6 +470,12 @@ def test_people_are_named_and_their_marks_count(place: Path, tmp_path: Path) -> 
         marked={25: np.array([only])},
         holdout_annotators={0: "ana", 1: "ana"},
         uncommitted=(late,),
+        quality=QualityOfClusters(
+            misses=MissRate(shown=60, missed=6),
+            misses_by_person={"ana": MissRate(shown=60, missed=6)},
+            odd=OddShare(clusters=40, seen=900, odd=12, share=0.0148, at_most=0.0291),
+            odd_by_person={},
+        ),
         duplicates={"copy of one.png": names[images.train_rows[source.ledger[0][0].indices[0]]]},
     )
     (place / "pictures" / "copy of one.png").write_bytes(
@@ -505,6 +513,12 @@ def test_people_are_named_and_their_marks_count(place: Path, tmp_path: Path) -> 
     assert "1 further file with the same content got the same labels." in text
     assert "Label error: not known" in text
     assert "1 image was marked as odd" in text
+    assert (
+        "People found 54 of 60 hidden checks, so they overlook about 10.0% of the odd images (95 % interval 3.8% to "
+        "20.5%). Of 900 random images in 40 labeled clusters that could not be shown whole, 12 were marked as odd: "
+        "with the overlooked ones, about 1.5% of the images in these clusters are odd, at most 2.9% (95 % sure). "
+        "Marked images did not get the label.\n"
+    ) in text
     assert "1 image lost its label in this way" in text
 
 

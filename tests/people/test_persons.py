@@ -28,6 +28,8 @@ def test_work_of_each_person_is_counted(tmp_path: Path) -> None:
         late=0,
         second_opinions=0,
         agreeing=0,
+        checks=0,
+        checks_missed=0,
         minutes=pytest.approx(seconds / 60),
         seconds_per_image=2.0,
         seconds_per_cluster=pytest.approx(3.9),

@@ -14,13 +14,15 @@ from raycal.config.people import asks_people
 from raycal.data.image_dataset import noun_of_dataset
 from raycal.people.answer_files import Role, role_of
 from raycal.people.clock import answer_ms
-from raycal.people.events import Event, Purpose
+from raycal.people.events import Answered, Event, Purpose
 from raycal.people.fold import Book, book_when_closed
 from raycal.people.log import read_events
 from raycal.people.paired import PairedGain
 from raycal.people.prices import Prices, fit_prices, timed_answers
 from raycal.people.progress import Progress, read_progress
+from raycal.people.purity import QualityOfClusters, quality_of_clusters
 from raycal.people.results import wilson_interval
+from raycal.people.steps import STEPS, StepFiles
 from raycal.people.stopping import Rule, read_rules, rule_of
 from raycal.report.runs import Runs, Trial
 from raycal.storage.folder import Folder
@@ -78,6 +80,7 @@ class LabelingProject:
         num_people: The number of people who answered.
         progress: What the rounds gained, what another round probably gains, and what the stopping rules say. None
             before the end of the first round.
+        quality: What hidden checks say about the labels of clusters. None if no answer says anything about one.
         ended_by: The stopping rule by which the project ended by itself. None if it did not.
     """
 
@@ -88,6 +91,7 @@ class LabelingProject:
     num_people: int
     progress: Progress | None = None
     ended_by: Rule | None = None
+    quality: QualityOfClusters | None = None
 
     @property
     def noun(self) -> str:
@@ -131,6 +135,7 @@ def _read(trial: Trial) -> LabelingProject:
         num_people=len({given.event.who for given in book.all_answers()}),
         progress=progress,
         ended_by=None if folder is None else rule_of(RunDir(folder).reason()),
+        quality=None if folder is None else _quality(book, folder),
     )
 
 
@@ -144,6 +149,11 @@ def _progress(trial: Trial, folder: Folder, events: Sequence[Event], environment
         total_rounds=scenario.iterations(trial.config.iterations),
         noun=noun_of(trial),
     )
+
+
+def _quality(book: Book, folder: Folder) -> QualityOfClusters | None:
+    has_probes = any(isinstance(event, Answered) and event.probes for event in book.events.values())
+    return quality_of_clusters(book, StepFiles(folder.folder(STEPS)).read_all()) if has_probes else None
 
 
 def _num_test(iteration: int, events: Iterable[Event], environment: Mapping[str, Any]) -> int | None:

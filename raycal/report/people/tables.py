@@ -1,4 +1,4 @@
-"""The tables of a labeling project: the state after each round, and the time by purpose and kind."""
+"""The tables of a labeling project: the state after each round, the time by purpose and kind, and the hidden checks."""
 
 from collections.abc import Iterator, Sequence
 
@@ -7,6 +7,8 @@ import pandas as pd
 from raycal.algorithm.records import Kind
 from raycal.people.answer_files import Role
 from raycal.people.events import Purpose
+from raycal.people.probe_results import MissRate
+from raycal.people.purity import OddShare, QualityOfClusters
 from raycal.report.cells import EMPTY, cell_text
 from raycal.report.people.project import LabelingProject, noun_of
 from raycal.report.tables.frame import Row, frame
@@ -19,6 +21,11 @@ _ROLES = {
     Role.SECOND_OPINION: "second opinion",
     Role.LATE: "too late for its round",
 }
+_CHECK_COLUMNS = (
+    *("project", "person", "hidden checks", "missed", "miss rate", "miss rate low", "miss rate high"),
+    *("clusters", "random samples seen", "marked as odd", "odd share", "odd share at most"),
+)
+_ALL = "all"
 _TIME_COLUMNS = ("project", "purpose", "question", "what became of it", "answers", "seconds")
 
 
@@ -31,10 +38,13 @@ def people_tables(projects: Sequence[LabelingProject]) -> dict[str, pd.DataFrame
         *("gain", "gain low", "gain high", f"{noun}s compared", "only this round right", "only the last round right"),
         "McNemar p",
     )
-    return {
+    found = {
         "rounds": frame(columns, (row for project in projects for row in _rounds(project))),
         "time": frame(_TIME_COLUMNS, (row for project in projects for row in _time(project))),
     }
+    if any(project.quality is not None for project in projects):
+        found["checks"] = frame(_CHECK_COLUMNS, (row for project in projects for row in _checks(project)))
+    return found
 
 
 def rounds_view(project: LabelingProject) -> View:
@@ -91,6 +101,34 @@ def time_view(project: LabelingProject) -> View:
     )
 
 
+def checks_view(project: LabelingProject) -> View | None:
+    """The table of the hidden checks by person as the page shows it. None without a check."""
+    quality = project.quality
+    if quality is None:
+        return None
+    people = _people(quality)
+    return View(
+        columns={
+            "person": [name for name, _, _ in people],
+            "hidden checks": [cell_text(misses.shown) for _, misses, _ in people],
+            "missed": [cell_text(misses.missed) for _, misses, _ in people],
+            "miss rate": [with_interval(misses.share or 0.0, *misses.interval) for _, misses, _ in people],
+            f"random {project.noun}s seen": [EMPTY if odd is None else cell_text(odd.seen) for _, _, odd in people],
+            "marked as odd": [EMPTY if odd is None else cell_text(odd.odd) for _, _, odd in people],
+            f"odd {project.noun}s": [
+                EMPTY if odd is None else f"{cell_text(odd.share)}, at most {cell_text(odd.at_most)}"
+                for _, _, odd in people
+            ],
+        }
+    )
+
+
+def _people(quality: QualityOfClusters) -> list[tuple[str, MissRate, OddShare | None]]:
+    """The figures of each person and, if there are several, of all people together."""
+    each = [(who, misses, quality.odd_by_person.get(who)) for who, misses in quality.misses_by_person.items()]
+    return each if len(each) == 1 else [*each, (_ALL, quality.misses, quality.odd)]
+
+
 def _question(project: LabelingProject, kind: Kind) -> str:
     return f"single {project.noun}" if kind is Kind.SAMPLE else "cluster"
 
@@ -108,3 +146,12 @@ def _time(project: LabelingProject) -> Iterator[Row]:
     for one in project.spent:
         names = (_PURPOSES[one.purpose], _question(project, one.kind), _ROLES[one.role])
         yield (project.trial.experiment_id, *names, one.answers, one.seconds)
+
+
+def _checks(project: LabelingProject) -> Iterator[Row]:
+    for who, misses, odd in [] if project.quality is None else _people(project.quality):
+        of_clusters = tuple[float | None, ...]((None,) * 5)
+        if odd is not None:
+            of_clusters = (odd.clusters, odd.seen, odd.odd, odd.share, odd.at_most)
+        rate = (misses.share, *misses.interval)
+        yield (project.trial.experiment_id, who, misses.shown, misses.missed, *rate, *of_clusters)

@@ -258,3 +258,35 @@ def test_report_says_what_the_last_round_gained_and_which_rule_holds(
     assert float(second["gain"]) == pytest.approx(0.25)
     assert (second["only this round right"], second["only the last round right"]) == ("5", "0")
     assert float(second["McNemar p"]) == pytest.approx(binomtest(5, 5).pvalue)
+
+
+def test_report_says_who_missed_how_many_hidden_checks(tmp_path: Path) -> None:
+    sweep_dir, run_dir = label_folder(tmp_path, has_probes=True)
+
+    assert main([sweep_dir.folder.place]) == 0
+
+    text = words(page_of(sweep_dir))
+    assert (
+        "People found 2 of 4 hidden checks, so they overlook about 50.0% of the odd images (95 % interval 6.8% to "
+        "93.2%). Of 92 random images in 2 labeled clusters that could not be shown whole, 0 were marked as odd: with "
+        "the overlooked ones, about 0.0% of the images in these clusters are odd, at most 58.2% (95 % sure)."
+    ) in text
+    low, high = binomtest(2, 4).proportion_ci(method="exact")
+    with (Path(sweep_dir.folder.path) / "report" / "tables" / "checks.csv").open() as file:
+        (row,) = csv.DictReader(file)
+    assert (row["person"], row["hidden checks"], row["missed"], row["miss rate"]) == ("owner", "4", "2", "0.5")
+    assert (float(row["miss rate low"]), float(row["miss rate high"])) == pytest.approx((low, high))
+    assert (row["clusters"], row["random samples seen"], row["marked as odd"]) == ("2", "92", "0")
+    most_odd = binomtest(0, 92).proportion_ci(method="exact").high
+    assert float(row["odd share at most"]) == pytest.approx(most_odd / (1 - high))
+    labeled = {index for number in (0, 1) for one in run_dir.ledger_of(number) for index in one.indices.tolist()}
+    assert labeled.isdisjoint({250, 251, 252, 253})
+    # MLflow shows the sweep to everybody, so its description names nobody.
+    assert "hidden check" not in sweep_description(read_runs(sweep_dir.folder))
+
+
+def test_report_without_hidden_checks_does_not_speak_of_them(tmp_path: Path) -> None:
+    sweep_dir, _ = label_folder(tmp_path)
+    assert main([sweep_dir.folder.place]) == 0
+    assert "hidden check" not in page_of(sweep_dir)
+    assert not (Path(sweep_dir.folder.path) / "report" / "tables" / "checks.csv").exists()

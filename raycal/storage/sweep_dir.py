@@ -27,6 +27,8 @@ from raycal.storage.run_dir import CONFIG, RunDir
 from raycal.storage.seal import seal, unseal
 
 PLAN, TRIALS = "plan.json", "trials.csv"
+# The folder in the report whose files are for the owner of a project alone, and are not sent to MLflow.
+OWNER_ONLY = "owner"
 ID_PATTERN = r"^[a-z0-9][a-z0-9._+-]*$"  # An id is also the name of a folder.
 
 

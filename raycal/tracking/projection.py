@@ -19,7 +19,7 @@ from raycal.errors import shortened
 from raycal.storage.data_variants import RunInputs, data_variants
 from raycal.storage.results import SECONDS
 from raycal.storage.run_dir import CONFIG, ERROR, RESULTS, RunDir, TrialState
-from raycal.storage.sweep_dir import PLAN, TRIALS, SweepDir, SweepPlan
+from raycal.storage.sweep_dir import OWNER_ONLY, PLAN, TRIALS, SweepDir, SweepPlan
 from raycal.tracking.artifacts import Artifacts
 from raycal.tracking.browse import page_paths
 from raycal.tracking.find_runs import find_runs, is_deleted, run_of_sweep
@@ -135,9 +135,10 @@ class Projection:
             self._client.set_tag(self._parent.info.run_id, MLFLOW_RUN_NOTE, text)
 
     def send_report(self) -> None:
-        """Send all files of the sweep's `report` folder."""
+        """Send all files of the sweep's `report` folder, except those that are for the owner alone."""
         folder = self._sweep_dir.folder.folder("report")
-        self._artifacts.send(self._parent, {f"report/{name}": folder.read(name) for name in folder.all_names()})
+        names = [name for name in folder.all_names() if not name.startswith(f"{OWNER_ONLY}/")]
+        self._artifacts.send(self._parent, {f"report/{name}": folder.read(name) for name in names})
 
     def _find_experiment(self, uri: str, name: str) -> str:
         """The id of the sweep's MLflow experiment, which is created or restored if necessary."""

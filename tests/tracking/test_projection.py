@@ -587,12 +587,13 @@ def test_plan_and_report_are_artifacts_of_the_sweep(
     sweep_dir.write_plan(SweepPlan(sweep="tiny", experiments={ID: CONFIG}, threads=1))
     projection = Projection(uri, sweep_dir, "tiny")
     assert artifacts(client, parent(client)) == {"plan.json", "trials.csv"}
-    for name in ("summary.csv", "figures/a.svg"):
+    for name in ("summary.csv", "figures/a.svg", "owner/checks.csv"):
         sweep_dir.folder.write(f"report/{name}", name.encode())
     projection.end("FINISHED")
 
     run = parent(client)
     assert artifacts(client, run, "report") == {"report/summary.csv"}
+    assert artifacts(client, run, "report/owner") == set()  # This folder is for the owner of a project alone.
     assert artifacts(client, run, "report/figures") == {"report/figures/a.svg"}
     file = Path(client.download_artifacts(run.info.run_id, "report/figures/a.svg", str(tmp_path)))
     assert file.read_bytes() == b"figures/a.svg"

@@ -8,7 +8,7 @@ from raycal.algorithm.records import Kind
 from raycal.people.answer_files import Role
 from raycal.people.events import Purpose
 from raycal.people.probe_results import MissRate
-from raycal.people.purity import OddShare, QualityOfClusters
+from raycal.people.purity import OddShare
 from raycal.report.cells import EMPTY, cell_text
 from raycal.report.people.project import LabelingProject, noun_of
 from raycal.report.tables.frame import Row, frame
@@ -22,10 +22,9 @@ _ROLES = {
     Role.LATE: "too late for its round",
 }
 _CHECK_COLUMNS = (
-    *("project", "person", "hidden checks", "missed", "miss rate", "miss rate low", "miss rate high"),
+    *("hidden checks", "missed", "miss rate", "miss rate low", "miss rate high"),
     *("clusters", "random samples seen", "marked as odd", "odd share", "odd share at most"),
 )
-_ALL = "all"
 _TIME_COLUMNS = ("project", "purpose", "question", "what became of it", "answers", "seconds")
 
 
@@ -43,8 +42,22 @@ def people_tables(projects: Sequence[LabelingProject]) -> dict[str, pd.DataFrame
         "time": frame(_TIME_COLUMNS, (row for project in projects for row in _time(project))),
     }
     if any(project.quality is not None for project in projects):
-        found["checks"] = frame(_CHECK_COLUMNS, (row for project in projects for row in _checks(project)))
+        rows = [
+            (one.trial.experiment_id, _checks(one.quality.misses, one.quality.odd)) for one in projects if one.quality
+        ]
+        found["checks"] = frame(("project", *_CHECK_COLUMNS), ((key, *row) for key, row in rows))
     return found
+
+
+def checks_by_person(projects: Sequence[LabelingProject]) -> pd.DataFrame | None:
+    """The table of the hidden checks of each person, by pseudonym, for the owner alone. None without a check."""
+    rows = [
+        (project.trial.experiment_id, who, *_checks(misses, project.quality.odd_by_person.get(who)))
+        for project in projects
+        if project.quality is not None
+        for who, misses in project.quality.misses_by_person.items()
+    ]
+    return frame(("project", "person", *_CHECK_COLUMNS), iter(rows)) if rows else None
 
 
 def rounds_view(project: LabelingProject) -> View:
@@ -102,31 +115,22 @@ def time_view(project: LabelingProject) -> View:
 
 
 def checks_view(project: LabelingProject) -> View | None:
-    """The table of the hidden checks by person as the page shows it. None without a check."""
-    quality = project.quality
-    if quality is None:
+    """The table of the hidden checks of all people together, as the page shows it. None without a check."""
+    if project.quality is None:
         return None
-    people = _people(quality)
-    return View(
-        columns={
-            "person": [name for name, _, _ in people],
-            "hidden checks": [cell_text(misses.shown) for _, misses, _ in people],
-            "missed": [cell_text(misses.missed) for _, misses, _ in people],
-            "miss rate": [with_interval(misses.share or 0.0, *misses.interval) for _, misses, _ in people],
-            f"random {project.noun}s seen": [EMPTY if odd is None else cell_text(odd.seen) for _, _, odd in people],
-            "marked as odd": [EMPTY if odd is None else cell_text(odd.odd) for _, _, odd in people],
-            f"odd {project.noun}s": [
-                EMPTY if odd is None else f"{cell_text(odd.share)}, at most {cell_text(odd.at_most)}"
-                for _, _, odd in people
-            ],
+    misses, odd = project.quality.misses, project.quality.odd
+    columns = {
+        "hidden checks": [cell_text(misses.shown)],
+        "missed": [cell_text(misses.missed)],
+        "miss rate": [with_interval(misses.share or 0.0, *misses.interval)],
+    }
+    if odd is not None:
+        columns |= {
+            f"random {project.noun}s seen": [cell_text(odd.seen)],
+            "marked as odd": [cell_text(odd.odd)],
+            f"odd {project.noun}s": [f"{cell_text(odd.share)}, at most {cell_text(odd.at_most)}"],
         }
-    )
-
-
-def _people(quality: QualityOfClusters) -> list[tuple[str, MissRate, OddShare | None]]:
-    """The figures of each person and, if there are several, of all people together."""
-    each = [(who, misses, quality.odd_by_person.get(who)) for who, misses in quality.misses_by_person.items()]
-    return each if len(each) == 1 else [*each, (_ALL, quality.misses, quality.odd)]
+    return View(columns=columns)
 
 
 def _question(project: LabelingProject, kind: Kind) -> str:
@@ -148,10 +152,8 @@ def _time(project: LabelingProject) -> Iterator[Row]:
         yield (project.trial.experiment_id, *names, one.answers, one.seconds)
 
 
-def _checks(project: LabelingProject) -> Iterator[Row]:
-    for who, misses, odd in [] if project.quality is None else _people(project.quality):
-        of_clusters = tuple[float | None, ...]((None,) * 5)
-        if odd is not None:
-            of_clusters = (odd.clusters, odd.seen, odd.odd, odd.share, odd.at_most)
-        rate = (misses.share, *misses.interval)
-        yield (project.trial.experiment_id, who, misses.shown, misses.missed, *rate, *of_clusters)
+def _checks(misses: MissRate, odd: OddShare | None) -> Row:
+    of_clusters = tuple[float | None, ...]((None,) * 5)
+    if odd is not None:
+        of_clusters = (odd.clusters, odd.seen, odd.odd, odd.share, odd.at_most)
+    return (misses.shown, misses.missed, misses.share, *misses.interval, *of_clusters)

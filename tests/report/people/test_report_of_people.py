@@ -274,7 +274,11 @@ def test_report_says_who_missed_how_many_hidden_checks(tmp_path: Path) -> None:
     low, high = binomtest(2, 4).proportion_ci(method="exact")
     with (Path(sweep_dir.folder.path) / "report" / "tables" / "checks.csv").open() as file:
         (row,) = csv.DictReader(file)
-    assert (row["person"], row["hidden checks"], row["missed"], row["miss rate"]) == ("owner", "4", "2", "0.5")
+    with (Path(sweep_dir.folder.path) / "report" / "owner" / "checks.csv").open() as file:
+        (of_person,) = csv.DictReader(file)
+    assert of_person == {"project": row["project"], "person": "owner", **row}
+    assert "person" not in row  # The other files of the report say nothing about single people.
+    assert (row["hidden checks"], row["missed"], row["miss rate"]) == ("4", "2", "0.5")
     assert (float(row["miss rate low"]), float(row["miss rate high"])) == pytest.approx((low, high))
     assert (row["clusters"], row["random samples seen"], row["marked as odd"]) == ("2", "92", "0")
     most_odd = binomtest(0, 92).proportion_ci(method="exact").high

@@ -16,6 +16,7 @@ from raycal.annotate.samples import ProjectSamples
 from raycal.config import ExperimentConfig, WorkerSettings
 from raycal.experiment import build
 from raycal.experiment.with_people import WorkerOrder, carry_on
+from raycal.people.probes import ProbeSettings, write_settings
 from raycal.people.project import Project
 from raycal.people.steps import STEPS, StepFiles
 from raycal.people.stopping import StopRules, write_rules
@@ -85,9 +86,11 @@ def label_run(
     interactions: int = 16,
     scenario: str = "uncertain+cluster",
     stop_rules: StopRules | None = None,
+    num_images: int = 96,
+    probe_share: float = 0.0,
 ) -> LabeledRun:
     """Label some rounds of a new project. After all rounds, the run is finished."""
-    write_images(tmp_path / "colors")
+    write_images(tmp_path / "colors", num_images)
     file, storage = tmp_path / "colors.yaml", tmp_path / "runs"
     file.write_text(
         FILE.format(root=tmp_path / "colors", scenario=scenario, iterations=iterations, interactions=interactions)
@@ -99,6 +102,7 @@ def label_run(
     job, lease = take_folder(job, {}, 1, Inputs())
     if stop_rules is not None:
         write_rules(run_folder, stop_rules)
+    write_settings(run_folder, ProbeSettings(share=probe_share))
     settings = WorkerSettings(threads=1)
     order = WorkerOrder(
         config=config,

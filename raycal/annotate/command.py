@@ -31,6 +31,7 @@ from raycal.errors import InputError, StoppedError
 from raycal.experiment import build
 from raycal.experiment.downloads import downloads, fetch_weights
 from raycal.experiment.with_people import WorkerOrder
+from raycal.people.checks import CheckRates
 from raycal.people.fold import fold
 from raycal.people.log import read_events
 from raycal.people.prices import fit_prices, prices_yaml, timed_answers
@@ -315,6 +316,8 @@ def _project(job: Job, config: ExperimentConfig, run_folder: Folder, dataset: Lo
         rounds=scenario.iterations(config.iterations),
         round_budget=dataset.num_train if scenario.whole_pool else config.interactions_per_iteration,
         stop_rules=_stop_rules(job),
+        checks=CheckRates(**job.sweep.checks.model_dump()),
+        seed=config.seed,
         epoch=epoch,
     )
 

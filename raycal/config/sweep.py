@@ -8,6 +8,7 @@ from typing import Annotated, Any
 from annotated_types import MinLen
 from pydantic import Field, StringConstraints, ValidationError
 
+from raycal.config.checks import ChecksConfig
 from raycal.config.expand import REQUIRED, Registries, checked, drawn, examples, expand
 from raycal.config.experiment import ExperimentConfig
 from raycal.config.grid import varied_by
@@ -42,6 +43,7 @@ class _SweepFile(Strict):
     tracking: TrackingConfig = TrackingConfig()
     stop: StopConfig | None = None
     probes: ProbesConfig | None = None
+    checks: ChecksConfig | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,6 +65,7 @@ class Sweep:
         notes: Notes for the user on the effects of overrides, one line each.
         stop: The rules by which a project of people suggests to stop.
         probes: How often a question of a project of people hides known samples.
+        checks: How many questions of a project of people check labels.
     """
 
     name: str
@@ -80,6 +83,7 @@ class Sweep:
     notes: Sequence[str] = ()
     stop: StopConfig = field(default_factory=StopConfig)
     probes: ProbesConfig = field(default_factory=ProbesConfig)
+    checks: ChecksConfig = field(default_factory=ChecksConfig)
 
     @property
     def base(self) -> ExperimentConfig | None:
@@ -134,9 +138,10 @@ def load_sweep(source: str | Mapping[str, Any], registries: Registries, *, overr
         if reason is not None:
             problems.say(("scheduler",), reason)
     known = [*experiments.values(), *at_ends.values()]
-    for key, section in (("stop", file.stop), ("probes", file.probes)):
-        if section is not None and known and not any(map(asks_people, known)):
-            problems.say((key,), "is for projects that people label, with expert: people")
+    for_people = {"stop": file.stop, "probes": file.probes, "checks": file.checks}
+    for section in (name for name, block in for_people.items() if block is not None):
+        if known and not any(map(asks_people, known)):
+            problems.say((section,), "is for projects that people label, with expert: people")
     if problems:
         raise InputError(*problems.lines)
     return Sweep(
@@ -155,6 +160,7 @@ def load_sweep(source: str | Mapping[str, Any], registries: Registries, *, overr
         notes=[printable(note) for note in notes],
         stop=file.stop or StopConfig(),
         probes=file.probes or ProbesConfig(),
+        checks=file.checks or ChecksConfig(),
     )
 
 

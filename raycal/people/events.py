@@ -23,10 +23,21 @@ class GivenAnswer(StrEnum):
 
 
 class Purpose(StrEnum):
-    """Whether a question belongs to a round of the experiment or to the hold-out."""
+    """What a question is for.
+
+    Attributes:
+        ROUND: The question belongs to a round of the experiment.
+        HOLDOUT: The sample belongs to the hold-out, on which the models are measured.
+        REPEAT: The person labels a single sample again, to measure how often people agree with themselves.
+        SHARED: A second person labels a single sample, to measure how often two people agree.
+        AUDIT: A sample that a cluster gave its label is labeled alone, to measure the error of such labels.
+    """
 
     ROUND = "round"
     HOLDOUT = "holdout"
+    REPEAT = "repeat"
+    SHARED = "shared"
+    AUDIT = "audit"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,7 +78,8 @@ class Answered(Event):
     """A person answered a question.
 
     Attributes:
-        question: The id of the question, such as `3.1.17` or, in the hold-out, `h.12`.
+        question: The id of the question, such as `3.1.17` or, in the hold-out, `h.12`. `raycal.people.checks` has the
+            ids of the questions that check labels.
         kind: Whether the question showed one image or a cluster.
         label: The class; None unless the answer is a label.
         marked: The samples of the cluster that the person marked because they do not belong to it, ascending. Marked

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from raycal.algorithm.records import Kind
+from raycal.people.check_ids import CHECKS
 from raycal.people.clock import answer_ms
 from raycal.people.events import Purpose
 from raycal.people.fold import Arrival, Book, Given
@@ -23,6 +24,7 @@ class PersonSummary:
         single_images: The number of answers about single images in the rounds.
         clusters: The number of answers about clusters.
         holdout: The number of answers about the hold-out.
+        checks: The number of answers to questions that check labels.
         taken_back: How many of all these answers the person took back.
         late: How many of these answers came after their step was closed.
         second_opinions: How many of these answers were about a question that another person had answered.
@@ -39,6 +41,7 @@ class PersonSummary:
     single_images: int
     clusters: int
     holdout: int
+    checks: int
     taken_back: int
     late: int
     second_opinions: int
@@ -76,6 +79,7 @@ def _summary(book: Book, who: str, given: Sequence[Given], misses: MissRate) -> 
         single_images=sum(one.event.purpose is Purpose.ROUND for one in single),
         clusters=len(clusters),
         holdout=sum(one.event.purpose is Purpose.HOLDOUT for one in single),
+        checks=sum(one.event.purpose in CHECKS for one in single),
         taken_back=len(given) - len(standing),
         late=sum(one.arrival is Arrival.LATE for one in given),
         second_opinions=len(second),

@@ -8,7 +8,7 @@ import statistics
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
 from hashlib import sha256
 from typing import Any, Self
@@ -20,13 +20,17 @@ from raycal.algorithm.questions import Question, StepQuestions
 from raycal.algorithm.records import Indices, Kind
 from raycal.data.loaded import LoadedDataset, TextDataset
 from raycal.errors import InputError
+from raycal.people.asking import HOLDOUT_FIRST, Asking, has_guesses, leases_of
 from raycal.people.board import Board, StepBoard, is_half
+from raycal.people.check_ids import check_of
+from raycal.people.checks import CheckRates, Checks
 from raycal.people.class_names import tidy
-from raycal.people.desk import Desk, QuestionLease
+from raycal.people.desk import Desk
 from raycal.people.events import Answered, ClassAdded, ClassRenamed, Closed, Event, GivenAnswer, Purpose, Undone
 from raycal.people.fold import Arrival, Given
 from raycal.people.incoming import RefusedError, SentAnswer, SentUndo, id_of, parse
 from raycal.people.log import GROUP_SECONDS, PEOPLE, AnswerLog, GroupCommit, NotStoredError
+from raycal.people.page_ids import PageIds
 from raycal.people.probe_notes import note_of
 from raycal.people.progress import Progress, read_progress
 from raycal.people.project_samples import list_name
@@ -37,8 +41,6 @@ from raycal.people.stopping import StopRules
 from raycal.storage.folder import Folder
 
 PREPARING, OPEN, TRAINING, WAITING, FINISHED = PHASES = ("preparing", "open", "training", "waiting", "finished")
-# The number of questions of the hold-out that come before the first question of a round.
-HOLDOUT_FIRST = 20
 # With fewer answers than this, no time is estimated.
 FEW_ANSWERS = 3
 _MESSAGES = {
@@ -90,6 +92,8 @@ class Project:
         rounds: The number of planned rounds.
         round_budget: The number of questions of a round.
         stop_rules: The rules by which the project suggests to stop.
+        checks: How many questions check labels. None means that there are no checks.
+        seed: The seed of the project, which decides what is checked.
         clock: Returns the time in seconds since any fixed moment.
         now: Returns the time of day that the log records.
         group_seconds: How long an answer waits for others that are stored with it.
@@ -111,6 +115,8 @@ class Project:
         rounds: int = 0,
         round_budget: int = 0,
         stop_rules: StopRules | None = None,
+        checks: CheckRates | None = None,
+        seed: int = 0,
         clock: Callable[[], float] = time.monotonic,
         now: Callable[[], str] = utc_now,
         group_seconds: float = GROUP_SECONDS,
@@ -123,6 +129,9 @@ class Project:
         self._class_names, self._may_add_classes = tuple(class_names), may_add_classes
         self._rounds, self._round_budget = rounds, round_budget
         self._stop_rules = stop_rules or StopRules()
+        self._check_rates, self._seed = checks or CheckRates(), seed
+        # The key is not the id of the project, because pages know that one.
+        self._page_ids = PageIds(f"{run_folder.uri} {seed}" if self._check_rates.are_on else None)
         self._now = now
         self._lock = threading.RLock()
         self._changed = threading.Condition(self._lock)
@@ -131,6 +140,7 @@ class Project:
         self._log = AnswerLog(run_folder)
         try:
             self._board = self._new_board(StepFiles(run_folder.folder(STEPS)).read_all(), self._log.events)
+            self._checks = self._new_checks()
             self._refuse_other_answers()
         except BaseException:
             self._log.close()
@@ -251,8 +261,13 @@ class Project:
         """
         with self._lock:
             lost = self._see(who, client, holding)
-            held = [one for one in holding if one not in lost]
-            given = self._take(client, held, max(0, want))
+            held = [self._page_ids.in_log(one) for one in holding if one not in lost]
+            given: list[str] = []
+            if want > 0 and self._phase != FINISHED:
+                asking = Asking(
+                    self._desk, self._board, self._checks, self._open_step, who=who, client=client, holding=held
+                )
+                given = asking.take(want)
             return {
                 "questions": [self._described(one) for one in given],
                 "lost": lost,
@@ -332,7 +347,7 @@ class Project:
             if questions is None:
                 self._desk.leave(client)
             else:
-                self._desk.release(client, questions)
+                self._desk.release(client, map(self._page_ids.in_log, questions))
             self._note_change()  # somebody may be waiting for these questions
 
     # How requests are stored together.
@@ -363,6 +378,7 @@ class Project:
     def _add(self, batch: _Batch, event: Event) -> None:
         batch.events.append(event)
         self._board.apply(event)
+        self._checks.note(event)
 
     def _common(self, event_id: str, who: str) -> dict[str, Any]:
         return {"seq": self._board.book.last_seq + 1, "id": event_id, "who": who, "time": self._now()}
@@ -373,6 +389,7 @@ class Project:
             return
         place = None if self._step is None else (self._step.step.iteration, self._step.step.step)
         self._board = self._new_board([one.step for one in self._board.steps.values()], stored)
+        self._checks = self._new_checks()
         self._step = None if place is None else self._board.steps[place]
 
     def _new_board(self, steps: Sequence[StepQuestions], events: Sequence[Event]) -> Board:
@@ -383,6 +400,9 @@ class Project:
             steps=steps,
             events=events,
         )
+
+    def _new_checks(self) -> Checks:
+        return Checks(self._board, self._check_rates, self._seed)
 
     def _refuse_other_answers(self) -> None:
         """Refuse a log whose answers are not about the questions and the classes of this project.
@@ -426,9 +446,11 @@ class Project:
         self, batch: _Batch, who: str, client: str, sent: SentAnswer, parts: Mapping[str, Sequence[Indices]]
     ) -> dict[str, Any]:
         board = self._board
+        sent = replace(sent, question=self._page_ids.in_log(sent.question))
         found = board.find(sent.question)
+        check = check_of(sent.question)
         if found is None:
-            if board.find_in_holdout(sent.question) is None:
+            if not self._exists(sent.question):
                 raise RefusedError("This question does not exist any more; reload the page.")
             step, question, kind = None, None, Kind.SAMPLE
         else:
@@ -447,12 +469,12 @@ class Project:
             kind=kind,
             answer=sent.answer,
             label=label,
-            purpose=Purpose.HOLDOUT if step is None else Purpose.ROUND,
+            purpose=check.purpose if check is not None else Purpose.HOLDOUT if step is None else Purpose.ROUND,
             timing=sent.timing,
             shown=min(sent.shown, 1 if question is None else len(question.by_distance)),
             marked=marked,
             halves=tuple(tuple(part.tolist()) for part in halves) if len(halves) > 1 else (),
-            suggestion_shown=sent.suggestion_shown and question is not None and self._guess(question) is not None,
+            suggestion_shown=sent.suggestion_shown and self._has_guess(sent.question),
             probes=() if question is None else question.probes,
             probes_found=probes_found,
         )
@@ -512,7 +534,7 @@ class Project:
         question, halves = given.event.question, _ids_of_halves(given.event)
         event = Undone(**self._common(sent.id, who), answer=given.event.id)
         self._add(batch, event)
-        if self._board.is_waiting(question):
+        if self._is_waiting(question, who):
             self._desk.reserve(question, who)
             batch.effects.append(lambda: self._show_again(client, who, question))
         batch.effects.append(lambda: self._desk.drop(one for one in halves if not self._board.is_waiting(one)))
@@ -532,7 +554,7 @@ class Project:
         return None
 
     def _show_again(self, client: str, who: str, question: str) -> None:
-        if self._board.is_waiting(question):
+        if self._is_waiting(question, who):
             self._desk.put_on_screen(client, who, question)
 
     def _receipt(self, event: Event, *, is_known: bool = False) -> dict[str, Any]:
@@ -663,75 +685,72 @@ class Project:
 
         def has_room(question_id: str) -> bool:
             found = self._board.find(question_id)
-            return found is None or found[0].left > len(self._held(found[0]))
+            return found is None or found[0].left > len(leases_of(self._desk, found[0]))
 
-        return self._desk.see(client, who, holding, self._board.is_waiting, has_room)
+        names = {self._page_ids.in_log(one): one for one in holding}
+        lost = self._desk.see(client, who, list(names), lambda one: self._is_waiting(one, who), has_room)
+        return [names[one] for one in lost]
 
-    def _held(self, step: StepBoard) -> dict[str, QuestionLease]:
-        """The leases on those questions of a step that still have to be answered."""
-        return self._desk.held({question.id for question in step.waiting()})
-
-    def _take(self, client: str, holding: Sequence[str], want: int) -> list[str]:
-        """Up to `want` further questions for a page. The first few questions of the hold-out come first, then those of
-        the step, then the rest of the hold-out. A page that would have nothing to do waits for a question that another
-        page has in memory only, and is asked to give up."""
-        if not want or self._phase == FINISHED:
-            return []
-        held_out = self._board.waiting_in_holdout()
-        step = self._open_step
-        waiting = [] if step is None else [question.id for question in step.waiting()]
-        given: list[str] = []
-
-        def take(questions: Sequence[str], most: int, room: int | None = None) -> None:
-            taken = self._desk.take(client, questions, most, holding=[*holding, *given], room=room)
-            given.extend(taken)
-
-        def others_hold(questions: Sequence[str]) -> int:
-            """How many of these questions are held by other pages, or by this page unless they were lost on the way to
-            it.
-            """
-            leases = self._desk.held(set(questions))
-            return sum(lease.client != client or one in holding for one, lease in leases.items())
-
-        if held_out:
-            missing = min(HOLDOUT_FIRST, self._holdout_size) - self._board.num_answered_in_holdout
-            take(held_out, min(want, max(0, missing - others_hold(held_out))))
-        if step is not None:
-            take(waiting, want - len(given), step.left - len(self._held(step)))
-        if len(given) < want:
-            take(held_out, want - len(given))
-        if not given and not holding:
-            given_up = self._desk.take_over(client, waiting) or self._desk.take_over(client, held_out)
-            given.extend(filter(None, [given_up]))
-        return given
+    def _is_waiting(self, question_id: str, who: str) -> bool:
+        """Whether a question still has to be answered, by this person if it is a check."""
+        return self._board.is_waiting(question_id) or self._checks.is_waiting(question_id, who)
 
     def _described(self, question_id: str) -> dict[str, Any]:
         """A question in the form in which a page gets it."""
-        position = self._board.find_in_holdout(question_id)
-        if position is not None:
-            row = int(self._dataset.test_rows[position])
-            return _described_sample(question_id, Purpose.HOLDOUT, row)
         found = self._board.find(question_id)
-        assert found is not None
-        step, question = found
-        rows = self._dataset.train_rows
-        guess = self._guess(question)
-        if step.step.kind is Kind.SAMPLE:
-            return _described_sample(question_id, Purpose.ROUND, int(rows[question.by_distance[0]]), guess)
+        if found is None or found[0].step.kind is Kind.SAMPLE:
+            return self._described_sample(question_id)
+        question, rows = found[1], self._dataset.train_rows
         return {
             "id": question_id,
             "kind": Kind.CLUSTER.value,
             "purpose": Purpose.ROUND.value,
             "size": len(question.by_distance),
             "half_of": question_id.rpartition(".")[0] if is_half(question) else None,
-            "guess": guess,
-            "num_random": num_certainly_random(step.step),
+            "guess": self._guess(question.guess),
+            "num_random": num_certainly_random(found[0].step),
             **bands(question, rows),
         }
 
-    def _guess(self, question: Question) -> int | None:
+    def _described_sample(self, question_id: str) -> dict[str, Any]:
+        """A question about a single sample. A check looks like a question of the open step or, if that step asks about
+        clusters or has guesses that the check lacks, like a question of the hold-out."""
+        position, found = self._board.find_in_holdout(question_id), self._board.find(question_id)
+        guess, place = None, None
+        if found is not None:
+            step, question = found
+            row = int(self._dataset.train_rows[question.by_distance[0]])
+            guess, place = question.guess, (step.step.iteration, step.step.step)
+        elif position is not None:
+            row = int(self._dataset.test_rows[position])
+        else:
+            sample, open_step = self._checks.sample(question_id), self._open_step
+            rows = self._dataset.test_rows if sample.is_in_holdout else self._dataset.train_rows
+            row, needs_guess = int(rows[sample.position]), has_guesses(open_step)
+            is_of_step = open_step is not None and open_step.step.kind is Kind.SAMPLE
+            if open_step is not None and is_of_step and (sample.guess is not None or not needs_guess):
+                guess = sample.guess if needs_guess else None
+                place = open_step.step.iteration, open_step.step.step
+        return {
+            "id": self._page_ids.for_page(question_id, place),
+            "kind": Kind.SAMPLE.value,
+            "purpose": (Purpose.HOLDOUT if place is None else Purpose.ROUND).value,
+            "size": 1,
+            "image": row,
+            "half_of": None,
+            "guess": self._guess(guess),
+        }
+
+    def _guess(self, guess: int | None) -> int | None:
         """The class that the model guesses. None if there is no guess, or no class with this id."""
-        return question.guess if question.guess is not None and question.guess < self._board.book.num_classes else None
+        return guess if guess is not None and guess < self._board.book.num_classes else None
+
+    def _has_guess(self, question_id: str) -> bool:
+        """Whether the page of a question could show a guess."""
+        found = self._board.find(question_id)
+        if found is not None:
+            return self._guess(found[1].guess) is not None
+        return self._checks.exists(question_id) and self._guess(self._checks.sample(question_id).guess) is not None
 
     def _has_text(self, row: int) -> bool:
         return isinstance(self._dataset, TextDataset) and 0 <= row < len(self._dataset.texts)
@@ -741,14 +760,16 @@ class Project:
         return self._dataset.texts[row]
 
     def _exists(self, question_id: str) -> bool:
-        return self._board.find(question_id) is not None or self._board.find_in_holdout(question_id) is not None
+        board = self._board
+        is_ordinary = board.find(question_id) is not None or board.find_in_holdout(question_id) is not None
+        return is_ordinary or self._checks.exists(question_id)
 
     def _reason_to_wait(self, client: str) -> str:
         """Why a page has nothing to show."""
         step = self._open_step
         if step is None:
             return self._message or _MESSAGES.get(self._phase) or "The model takes over in a moment."
-        held = self._held(step)
+        held = leases_of(self._desk, step)
         others = {lease.who for lease in held.values() if lease.client != client}
         if not others:
             return "The next questions come in a moment."
@@ -796,18 +817,6 @@ class Project:
 def _ids_of_halves(event: Answered) -> list[str]:
     """The questions about the parts into which an answer split a cluster."""
     return [f"{event.question}.{number}" for number in range(len(event.halves))]
-
-
-def _described_sample(question_id: str, purpose: Purpose, row: int, guess: int | None = None) -> dict[str, Any]:
-    return {
-        "id": question_id,
-        "kind": Kind.SAMPLE.value,
-        "purpose": purpose.value,
-        "size": 1,
-        "image": row,
-        "half_of": None,
-        "guess": guess,
-    }
 
 
 def _receipt(event_id: str | None, status: str, seq: int | None, text: str, label: int | None = None) -> dict[str, Any]:

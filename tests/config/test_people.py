@@ -84,3 +84,25 @@ def test_wrong_share_of_probes_is_named_and_a_simulation_has_none() -> None:
         load_sweep(sweep() | {"probes": {"share": 15}}, build.REGISTRIES)
     with pytest.raises(InputError, match="probes: is for projects that people label, with expert: people"):
         load_sweep(sweep(expert="oracle") | {"probes": {"share": 0.1}}, build.REGISTRIES)
+
+
+def test_checks_are_no_part_of_the_experiment() -> None:
+    plain = load_sweep(sweep(), build.REGISTRIES)
+    checked = load_sweep(sweep() | {"checks": {"repeats": 0}}, build.REGISTRIES, overrides=["checks.audits=0.2"])
+
+    assert plain.checks.model_dump() == {"repeats": 0.05, "shared": 0.1, "audits": 0.05, "share": 0.1}
+    assert checked.checks.model_dump() == {"repeats": 0, "shared": 0.1, "audits": 0.2, "share": 0.1}
+    assert list(checked.experiments) == list(plain.experiments)
+
+
+def test_all_wrong_checks_are_named() -> None:
+    with pytest.raises(InputError) as caught:
+        load_sweep(sweep() | {"checks": {"repeats": -1, "shared": 2, "audits": "many", "gold": 1}}, build.REGISTRIES)
+
+    words = "\n".join(caught.value.problems)
+    assert all(f"checks.{key}" in words for key in ("repeats", "shared", "audits", "gold"))
+
+
+def test_checks_of_a_simulation_are_refused() -> None:
+    with pytest.raises(InputError, match="checks: is for projects that people label, with expert: people"):
+        load_sweep(sweep(expert="oracle") | {"checks": {"shared": 0}}, build.REGISTRIES)

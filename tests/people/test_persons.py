@@ -24,6 +24,7 @@ def test_work_of_each_person_is_counted(tmp_path: Path) -> None:
         single_images=NUM_SAMPLES,
         clusters=NUM_CLUSTERS + 1,
         holdout=NUM_HOLDOUT,
+        checks=0,
         taken_back=1,
         late=0,
         second_opinions=0,

@@ -12,7 +12,7 @@ export function renderHeader() {
   if (!state) return;
   const { answered, first, size } = state.holdout;
   const goal = answered < first ? first : size;
-  const holdout = queue.current?.question.purpose === "holdout";
+  const holdout = size > 0 && queue.current?.question.purpose === "holdout";
   const [done, most] = holdout ? [answered, goal] : [state.round_answered, state.budget];
   const finished = state.phase === "finished";
   byId("project").textContent = state.project;

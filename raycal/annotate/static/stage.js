@@ -39,7 +39,7 @@ export function present(held) {
   delete document.body.dataset.ready;
   byId("stage").replaceChildren(page.view.element);
   byId("title").textContent = cluster ? "What are these?" : "What is this?";
-  byId("purpose").textContent = purpose === "holdout" ? "for measuring accuracy" : half_of ? "half of a split cluster" : "";
+  byId("purpose").textContent = purpose === "holdout" ? (page.state?.holdout.size ? "for measuring accuracy" : "for checking labels") : half_of ? "half of a split cluster" : "";
   if (hadFocus) byId("title").focus();
   renderActions();
   renderHeader();

@@ -125,6 +125,11 @@ class Book:
         """All answers to a question by their place in the log."""
         return self._given.get(question, ())
 
+    @property
+    def questions(self) -> Sequence[str]:
+        """The ids of all questions that anybody has answered."""
+        return tuple(self._given)
+
     def all_answers(self) -> list[Given]:
         """All answers to all questions by their place in the log."""
         return sorted((one for given in self._given.values() for one in given), key=lambda one: one.event.seq)

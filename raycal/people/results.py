@@ -13,8 +13,10 @@ RESULTS = "results.jsonl"
 Z = 1.959963984540054
 
 
-def wilson_interval(share: float, number: int) -> tuple[float, float] | None:
-    """The 95 % Wilson interval of a share among `number` observations. None without an observation."""
+def wilson_interval(share: float, number: float) -> tuple[float, float] | None:
+    """The 95 % Wilson interval of a share among `number` observations, which may be an effective number. None without
+    an observation.
+    """
     if number <= 0:
         return None
     center = share + Z**2 / (2 * number)

@@ -15,7 +15,7 @@ from raycal.algorithm.records import Evaluation, Interaction, IterationResult, K
 from raycal.config import ExperimentConfig
 from raycal.experiment import build
 from raycal.people.answer_files import AnswerFiles
-from raycal.people.events import Answered, Closed, Event, GivenAnswer, Purpose, Timing, Undone
+from raycal.people.events import Answered, ClassAdded, Closed, Event, GivenAnswer, Purpose, Timing, Undone
 from raycal.people.fold import fold
 from raycal.people.log import AnswerLog, read_events
 from raycal.people.steps import STEPS, StepFiles
@@ -39,8 +39,8 @@ class People:
     """Two people who answer through the log of a run. In each round one answer is taken back, one is a second opinion,
     and one is late."""
 
-    def __init__(self, run_folder: Folder) -> None:
-        self._run_folder = run_folder
+    def __init__(self, run_folder: Folder, *, with_checks: bool = False) -> None:
+        self._run_folder, self._with_checks = run_folder, with_checks
         self._number = itertools.count(1)
 
     def label(self, steps: Sequence[StepQuestions]) -> None:
@@ -61,8 +61,21 @@ class People:
                     yield self._answer(question.id, step.kind, len(question.by_distance))
                 if number == 1:
                     yield self._answer(question.id, step.kind, len(question.by_distance), who="person-1")
+            if self._with_checks and step.iteration == 0 and step.kind is Kind.SAMPLE:
+                yield from self._checks(given.seq)
             yield Closed(**self._common(), iteration=step.iteration, step=step.step)
             yield self._answer(step.first[0].id, step.kind, 1, who="person-1")
+
+    def _checks(self, seq: int) -> Iterator[Event]:
+        """The same person agrees with an answer, and another one does not. One of ten audits finds a wrong label."""
+        for label, name in enumerate(("wren", "robin")):
+            yield ClassAdded(**self._common(), name=name, label=label)
+        yield self._answer(f"repeat.{seq}", Kind.SAMPLE, 1, purpose=Purpose.REPEAT)
+        other = self._answer(f"shared.{seq}", Kind.SAMPLE, 1, purpose=Purpose.SHARED, who="person-1")
+        yield replace(other, label=0)
+        for index in range(10):
+            audit = self._answer(f"audit.{index}", Kind.SAMPLE, 1, purpose=Purpose.AUDIT)
+            yield replace(audit, label=0) if index == 5 else audit
 
     def _common(self, who: str = "owner") -> dict[str, object]:
         number = next(self._number)
@@ -140,6 +153,7 @@ def label_folder(
     config: ExperimentConfig = CONFIG,
     goes_on: bool = False,
     has_probes: bool = False,
+    with_checks: bool = False,
 ) -> tuple[SweepDir, RunWriter]:
     """Label some rounds of the project `birds`. Return the folder of the project and the folder of its run.
 
@@ -147,12 +161,13 @@ def label_folder(
         goes_on: Whether the run has predictions for the hold-out, all of whose labels are 1, and images that are
             left to ask about.
         has_probes: Whether a cluster of each round has two probes, of which people find one.
+        with_checks: Whether people answered questions that check labels in the first round.
     """
     sweep_dir = SweepDir(Folder.at(str(storage / "birds")))
     sweep_dir.write_plan(SweepPlan(sweep="birds", experiments={config.experiment_id: config}, threads=1))
     run_dir = RunWriter(sweep_dir.folder.folder(config.experiment_id))
     run_dir.begin(config)
-    people, ledger = People(run_dir.folder), list[Interaction]()
+    people, ledger = People(run_dir.folder, with_checks=with_checks), list[Interaction]()
     for iteration in range(rounds):
         steps = with_probes(round_steps(iteration)) if has_probes else round_steps(iteration)
         for step in steps:

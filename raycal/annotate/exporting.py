@@ -12,6 +12,7 @@ from raycal.people.fold import HOLDOUT, Book, fold
 from raycal.people.log import read_events
 from raycal.people.persons import summarize_people
 from raycal.people.purity import quality_of_clusters
+from raycal.people.quality import audited_labels
 from raycal.people.steps import STEPS, StepFiles
 from raycal.storage.run_dir import RunDir
 
@@ -57,7 +58,8 @@ def people_record(run_dir: RunDir, book: Book, duplicates: Mapping[str, str]) ->
         uncommitted=uncommitted,
         duplicates=duplicates,
         persons=summarize_people(book),
-        quality=quality_of_clusters(book, steps),
+        purity=quality_of_clusters(book, steps),
+        audited=audited_labels(book),
     )
 
 

@@ -6,6 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+
 from raycal import __version__
 from raycal.algorithm.records import Answer, Interaction, Kind
 from raycal.config.labels import counted
@@ -15,6 +17,9 @@ from raycal.export.labels import LabelSet
 from raycal.export.model import ExportedModel
 from raycal.export.names import folder_names
 from raycal.export.source import Source
+from raycal.people.cluster_labels import strata_of
+from raycal.people.label_error import LabelErrorEstimate
+from raycal.people.quality import audit_error
 from raycal.people.results import wilson_interval
 
 _MARKUP = str.maketrans({sign: f"\\{sign}" for sign in "\\`*_{}[]<>|&~$"})
@@ -48,6 +53,21 @@ def label_error(images: LoadedDataset, labels: LabelSet) -> LabelError | None:
     return LabelError(num_wrong=int((given != truth)[is_known].sum()), num_known=int(is_known.sum()))
 
 
+def audited_error(labels: LabelSet, audited: Mapping[int, int]) -> LabelErrorEstimate | None:
+    """The error of those exported labels that clusters gave. None if nobody has checked any.
+
+    Args:
+        audited: See `PeopleRecord.audited`.
+    """
+    evidence, decision = labels.evidence, labels.decision
+    index = np.flatnonzero(decision.support >= 0)
+    index = index[~evidence.is_single[decision.support[index]]]
+    numbers, sizes = np.unique(evidence.interaction[~evidence.is_odd], return_counts=True)
+    interaction = evidence.interaction[decision.support[index]]
+    strata = strata_of(sizes[np.searchsorted(numbers, interaction)])
+    return audit_error(index, decision.labels[index], strata, audited)
+
+
 def wilson(right: int, total: int) -> tuple[float, float]:
     """The Wilson interval of a share, in which the true share lies with a confidence of 95 %."""
     low, high = wilson_interval(right / total, total) or (0.0, 1.0)
@@ -71,8 +91,8 @@ def card(
         _summary(source, images, labels, people),
         "## The labels",
         _cost(interactions, people, len(source.ledger), images.noun),
-        _quality(images, labels),
-        " ".join(people.quality.sentences(images.noun)) if people.quality is not None else "",
+        _quality(images, labels, people),
+        " ".join(people.purity.sentences(images.noun)) if people.purity is not None else "",
         _classes(images, labels),
         "## The model",
         _model(source, model, images.noun),
@@ -130,15 +150,29 @@ def _cost(interactions: Sequence[Interaction], people: PeopleRecord, rounds: int
     return "\n".join(filter(None, lines))
 
 
-def _quality(images: LoadedDataset, labels: LabelSet) -> str:
+def _quality(images: LoadedDataset, labels: LabelSet, people: PeopleRecord) -> str:
+    audited = _audit(images, labels, people)
     error = label_error(images, labels)
     if error is None:
-        return f"Label error: not known, because the {images.kind} came without labels to compare with."
+        return audited or f"Label error: not known, because the {images.kind} came without labels to compare with."
     low, high = wilson(error.num_wrong, error.num_known)
     return (
         f"Label error: {error.num_wrong:,} of {error.num_known:,} labels of the pool "
         f"({error.num_wrong / error.num_known:.1%}) differ from the labels that the data set came with "
-        f"(95 % interval for such labels: {low:.1%} to {high:.1%})."
+        f"(95 % interval for such labels: {low:.1%} to {high:.1%})." + (f"\n\n{audited}" if audited else "")
+    )
+
+
+def _audit(images: LoadedDataset, labels: LabelSet, people: PeopleRecord) -> str:
+    """The error of the labels of clusters, as far as people have checked it."""
+    error = audited_error(labels, people.audited)
+    if error is None:
+        return ""
+    return (
+        f"Label error of cluster labels: {100 * error.share:.1f} % ({100 * error.low:.1f}-{100 * error.high:.1f}, "
+        f"{error.number:,} checked). People labeled a random sample of the {images.kind} with such labels once more, "
+        "one by one and without seeing the label. The interval holds the true share with a confidence of 95 %, if "
+        "these checks are right."
     )
 
 
@@ -207,8 +241,9 @@ def _files(images: LoadedDataset, *, has_pictures: bool, model: ExportedModel | 
         ),
         "`evidence.parquet`": f"every label that {_a(images.noun)} was ever given, and every mark as odd",
         "`people.csv`": (
-            "how much each person answered, in which time, and how often second opinions agree with the answers that "
-            "count. The names are pseudonyms. Remove this file and the column `annotator` if others shall not see it"
+            "how much each person answered, in which time, how often second opinions agree with the answers that "
+            "count, and how often the person agrees with an own earlier label. The names are pseudonyms. Remove this "
+            "file and the column `annotator` if others shall not see it"
         )
         * has_persons,
         split: "the labeled images of the pool and of the test split, in a folder for each class" * has_pictures,

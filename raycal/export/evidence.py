@@ -57,7 +57,8 @@ class PeopleRecord:
             relative to the folder of the data set. Files that are images of the data set themselves are recognized
             without this mapping.
         persons: What each person did, for the file `people.csv`.
-        quality: What hidden checks say about the labels of clusters. None if no answer says anything about one.
+        purity: What probes say about the labels of clusters. None if no answer says anything about one.
+        audited: The labels that people gave to images of the pool to check the labels of clusters, by the pool index.
     """
 
     annotators: Mapping[int, str] = field(default_factory=dict)
@@ -65,8 +66,9 @@ class PeopleRecord:
     holdout_annotators: Mapping[int, str] = field(default_factory=dict)
     uncommitted: Sequence[Interaction] = ()
     persons: Sequence[PersonSummary] = ()
-    quality: QualityOfClusters | None = None
+    purity: QualityOfClusters | None = None
     duplicates: Mapping[str, str] = field(default_factory=dict)
+    audited: Mapping[int, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -1,6 +1,7 @@
 """Summarizes what each person did.
 
-raycal computes no other values about single persons. The owner of a project gets these summaries with the export.
+The owner of a project gets these summaries with the export. Nothing else that raycal writes has values of a person
+under the person's pseudonym, except the log of answers and the files beside the ledger.
 """
 
 import statistics
@@ -8,11 +9,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from raycal.algorithm.records import Kind
+from raycal.people.agreement import Pair
 from raycal.people.check_ids import CHECKS
 from raycal.people.clock import answer_ms
 from raycal.people.events import Purpose
 from raycal.people.fold import Arrival, Book, Given
 from raycal.people.probe_results import MissRate, ProbeResults
+from raycal.people.quality import repeated_labels
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,9 +31,11 @@ class PersonSummary:
         taken_back: How many of all these answers the person took back.
         late: How many of these answers came after their step was closed.
         second_opinions: How many of these answers were about a question that another person had answered.
-        checks: The number of hidden checks that say something about the person.
-        checks_missed: How many of these the person missed.
+        probes: The number of hidden probes that say something about the person.
+        probes_missed: How many of these the person missed.
         agreeing: How many of the second opinions have the label, or the refusal, of the answer that counts.
+        repeated: The number of samples that the person labeled once more in a check, without seeing the first label.
+        repeated_agreeing: How many of these samples got the same label again.
         minutes: The time that the person spent on all answers, including late and taken-back ones.
         seconds_per_image: The median time of an answer about a single image or the hold-out; None without such an
             answer.
@@ -46,8 +51,10 @@ class PersonSummary:
     late: int
     second_opinions: int
     agreeing: int
-    checks: int
-    checks_missed: int
+    probes: int
+    probes_missed: int
+    repeated: int
+    repeated_agreeing: int
     minutes: float
     seconds_per_image: float | None
     seconds_per_cluster: float | None
@@ -58,11 +65,16 @@ def summarize_people(book: Book) -> list[PersonSummary]:
     by_person: dict[str, list[Given]] = {}
     for one in book.all_answers():
         by_person.setdefault(one.event.who, []).append(one)
-    results = ProbeResults(book.events.values())
-    return [_summary(book, who, by_person[who], results.rate_of(who)) for who in sorted(by_person)]
+    repeated, results = repeated_labels(book), ProbeResults(book.events.values())
+    return [
+        _summary(book, who, given, repeated.get(who, ()), results.rate_of(who))
+        for who, given in sorted(by_person.items())
+    ]
 
 
-def _summary(book: Book, who: str, given: Sequence[Given], misses: MissRate) -> PersonSummary:
+def _summary(
+    book: Book, who: str, given: Sequence[Given], repeated: Sequence[Pair], misses: MissRate
+) -> PersonSummary:
     single = [one for one in given if one.event.kind is Kind.SAMPLE]
     clusters = [one for one in given if one.event.kind is Kind.CLUSTER]
     standing = [one for one in given if one.undone_at is None]
@@ -84,8 +96,10 @@ def _summary(book: Book, who: str, given: Sequence[Given], misses: MissRate) -> 
         late=sum(one.arrival is Arrival.LATE for one in given),
         second_opinions=len(second),
         agreeing=sum(one.event.label == counted.label for one, counted in second),
-        checks=misses.shown,
-        checks_missed=misses.missed,
+        probes=misses.shown,
+        probes_missed=misses.missed,
+        repeated=len(repeated),
+        repeated_agreeing=sum(first == second for first, second in repeated),
         minutes=sum(answer_ms(one.event) for one in given) / 60_000,
         seconds_per_image=_median_seconds(single),
         seconds_per_cluster=_median_seconds(clusters),

@@ -5,7 +5,7 @@ person gave without knowing that somebody else was answering the same question.
 """
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
 
@@ -73,13 +73,12 @@ class Quality:
         return bool(self.with_themselves or self.pairs) or self.error is not None
 
 
-def quality_of(book: Book, steps: Iterable[StepQuestions], num_pool: int) -> Quality:
+def quality_of(book: Book, steps: Sequence[StepQuestions]) -> Quality:
     """The quality of the labels that people gave.
 
     Args:
         book: The answers.
         steps: The questions of all steps, from the oldest to the newest one.
-        num_pool: The number of samples of the pool.
     """
     by_pair = defaultdict[tuple[str, ...], list[Pair]](list)
     units = labels_of_people(book)
@@ -91,7 +90,7 @@ def quality_of(book: Book, steps: Iterable[StepQuestions], num_pool: int) -> Qua
         pairs=tuple(_agreement(people, by_pair[people], has_kappa=True) for people in sorted(by_pair)),
         alpha=krippendorff_alpha([tuple(labels.values()) for labels in units]),
         confused=tuple(confused_pairs(pair for pairs in by_pair.values() for pair in pairs)),
-        error=_error(book, steps, num_pool),
+        error=_error(book, steps),
     )
 
 
@@ -147,10 +146,11 @@ def audit_error(
     return estimate_label_error(stratum, stratum[is_checked], label[is_checked] != truth)
 
 
-def _error(book: Book, steps: Iterable[StepQuestions], num_pool: int) -> LabelErrorEstimate | None:
+def _error(book: Book, steps: Sequence[StepQuestions]) -> LabelErrorEstimate | None:
     audited = audited_labels(book)
     if not audited:
         return None
+    num_pool = 1 + max((int(one.by_distance.max()) for step in steps for one in step.first), default=-1)
     answered = ((step, _answered(book, step)) for step in steps)
     labels = newest_cluster_labels(answered, num_pool)
     return audit_error(labels.index, labels.label, labels.stratum, audited)

@@ -7,6 +7,7 @@ from small_project import clusters, samples
 from raycal.algorithm.records import Kind
 from raycal.people.events import Answered, Event, GivenAnswer, Purpose, Timing, Undone
 from raycal.people.fold import fold
+from raycal.people.persons import summarize_people
 from raycal.people.quality import Quality, audited_labels, labels_of_people, quality_of, repeated_labels
 from raycal.people.results import wilson_interval
 
@@ -46,7 +47,7 @@ class Log:
         self.events.append(event)
 
     def quality(self) -> Quality:
-        return quality_of(fold(self.events, CLASSES), [clusters(10), samples(10)], 600)
+        return quality_of(fold(self.events, CLASSES), [clusters(10), samples(10)])
 
 
 def test_repeats_say_how_often_people_agree_with_themselves() -> None:
@@ -114,7 +115,7 @@ def test_audit_of_a_sample_that_was_labeled_alone_later_does_not_count() -> None
     later = samples(1, start=3)
     log.add("0.1.0", "ana", 2)
 
-    assert quality_of(fold(log.events, CLASSES), [clusters(10), later], 600).error is None
+    assert quality_of(fold(log.events, CLASSES), [clusters(10), later]).error is None
 
 
 def test_nothing_is_known_without_checks() -> None:
@@ -136,3 +137,15 @@ def test_intervals_of_self_agreement_cover_the_truth_of_bots() -> None:
         agreeing = rng.binomial(number, truth)
         intervals = [wilson_interval(one / number, number) or (0.0, 1.0) for one in agreeing.tolist()]
         assert sum(low <= share <= high for (low, high), share in zip(intervals, truth, strict=True)) >= 930
+
+
+def test_repeats_are_counted_for_each_person() -> None:
+    log = Log()
+    for number, (first, second) in enumerate([(0, 0), (1, 1), (2, 3)]):
+        seq = log.add(f"0.1.{number}", "ana", first)
+        log.add(f"repeat.{seq}", "ana", second)
+    log.add("0.1.5", "ben", 1)
+
+    ana, ben = summarize_people(fold(log.events))
+    assert (ana.checks, ana.repeated, ana.repeated_agreeing) == (3, 3, 2)
+    assert (ben.checks, ben.repeated, ben.repeated_agreeing) == (0, 0, 0)

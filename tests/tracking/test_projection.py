@@ -587,7 +587,7 @@ def test_plan_and_report_are_artifacts_of_the_sweep(
     sweep_dir.write_plan(SweepPlan(sweep="tiny", experiments={ID: CONFIG}, threads=1))
     projection = Projection(uri, sweep_dir, "tiny")
     assert artifacts(client, parent(client)) == {"plan.json", "trials.csv"}
-    for name in ("summary.csv", "figures/a.svg", "owner/checks.csv"):
+    for name in ("summary.csv", "figures/a.svg", "owner/probes.csv"):
         sweep_dir.folder.write(f"report/{name}", name.encode())
     projection.end("FINISHED")
 

@@ -17,7 +17,8 @@ from raycal.report.figures.style import GRID, PAPER, Look
 from raycal.report.montages import galleries
 from raycal.report.page import ROWS_IN_PRINT, common_settings, environments_of, page_environment, statuses_of
 from raycal.report.people.project import LabelingProject, noun_of
-from raycal.report.people.tables import checks_view, rounds_view, time_view
+from raycal.report.people.quality import QUALITY_TABLES, quality_views
+from raycal.report.people.tables import probes_view, rounds_view, time_view
 from raycal.report.people.words import progress_words, result_words, steps_of_people
 from raycal.report.runs import Runs
 
@@ -66,6 +67,7 @@ def people_page(
         views={},
         rows_in_print=ROWS_IN_PRINT,
         files=sorted(tables),
+        quality_files=[name for name in QUALITY_TABLES if name in tables],
         plates=plates,
         parts=[(key, title) for key, title in PARTS if key != "clusters" or pictures],
         galleries=pictures,
@@ -86,8 +88,9 @@ def _shown(project: LabelingProject) -> dict[str, Any]:
         "reason": project.trial.reason if project.trial.status == "failed" else "",
         "rounds": rounds_view(project),
         "time": time_view(project) if project.spent else None,
-        "quality": None if project.quality is None else " ".join(project.quality.sentences(project.noun)),
-        "checks": checks_view(project),
+        "quality": quality_views(project),
+        "purity": None if project.purity is None else " ".join(project.purity.sentences(project.noun)),
+        "probes": probes_view(project),
         "prices": None if project.prices is None else prices_yaml(project.prices, project.noun),
     }
 

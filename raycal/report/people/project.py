@@ -6,9 +6,10 @@ same.
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
+from raycal.algorithm.questions import StepQuestions
 from raycal.algorithm.records import Kind
 from raycal.config.people import asks_people
 from raycal.data.image_dataset import noun_of_dataset
@@ -21,6 +22,7 @@ from raycal.people.paired import PairedGain
 from raycal.people.prices import Prices, fit_prices, timed_answers
 from raycal.people.progress import Progress, read_progress
 from raycal.people.purity import QualityOfClusters, quality_of_clusters
+from raycal.people.quality import Quality, quality_of
 from raycal.people.results import wilson_interval
 from raycal.people.steps import STEPS, StepFiles
 from raycal.people.stopping import Rule, read_rules, rule_of
@@ -80,7 +82,9 @@ class LabelingProject:
         num_people: The number of people who answered.
         progress: What the rounds gained, what another round probably gains, and what the stopping rules say. None
             before the end of the first round.
-        quality: What hidden checks say about the labels of clusters. None if no answer says anything about one.
+        quality: What checks and second opinions say about the labels.
+        class_names: The classes that people named; empty if the dataset came with its classes.
+        purity: What probes say about the labels of clusters. None if no answer says anything about one.
         ended_by: The stopping rule by which the project ended by itself. None if it did not.
     """
 
@@ -90,8 +94,10 @@ class LabelingProject:
     prices: Prices | None
     num_people: int
     progress: Progress | None = None
+    quality: Quality = field(default_factory=Quality)
+    class_names: tuple[str, ...] = ()
     ended_by: Rule | None = None
-    quality: QualityOfClusters | None = None
+    purity: QualityOfClusters | None = None
 
     @property
     def noun(self) -> str:
@@ -134,9 +140,16 @@ def _read(trial: Trial) -> LabelingProject:
         prices=fit_prices(timed_answers(book)),
         num_people=len({given.event.who for given in book.all_answers()}),
         progress=progress,
+        quality=Quality() if folder is None else quality_of(book, _steps(folder, trial.lines[-1]["iteration"])),
+        class_names=book.classes,
         ended_by=None if folder is None else rule_of(RunDir(folder).reason()),
-        quality=None if folder is None else _quality(book, folder),
+        purity=None if folder is None else _purity(book, folder),
     )
+
+
+def _steps(folder: Folder, iteration: int) -> list[StepQuestions]:
+    """The steps up to the end of a round."""
+    return [step for step in StepFiles(folder.folder(STEPS)).read_all() if step.iteration <= iteration]
 
 
 def _progress(trial: Trial, folder: Folder, events: Sequence[Event], environment: Mapping[str, Any]) -> Progress | None:
@@ -151,7 +164,7 @@ def _progress(trial: Trial, folder: Folder, events: Sequence[Event], environment
     )
 
 
-def _quality(book: Book, folder: Folder) -> QualityOfClusters | None:
+def _purity(book: Book, folder: Folder) -> QualityOfClusters | None:
     has_probes = any(isinstance(event, Answered) and event.probes for event in book.events.values())
     return quality_of_clusters(book, StepFiles(folder.folder(STEPS)).read_all()) if has_probes else None
 

@@ -11,17 +11,24 @@ from raycal.people.probe_results import MissRate
 from raycal.people.purity import OddShare
 from raycal.report.cells import EMPTY, cell_text
 from raycal.report.people.project import LabelingProject, noun_of
+from raycal.report.people.quality import quality_tables
 from raycal.report.tables.frame import Row, frame
 from raycal.report.views import View, with_interval
 
-_PURPOSES = {Purpose.ROUND: "round", Purpose.HOLDOUT: "hold-out"}
+_PURPOSES = {
+    Purpose.ROUND: "round",
+    Purpose.HOLDOUT: "hold-out",
+    Purpose.REPEAT: "check: repeated",
+    Purpose.SHARED: "check: shared",
+    Purpose.AUDIT: "check: audit of clusters",
+}
 _ROLES = {
     Role.COUNTED: "counts",
     Role.TAKEN_BACK: "taken back",
     Role.SECOND_OPINION: "second opinion",
     Role.LATE: "too late for its round",
 }
-_CHECK_COLUMNS = (
+_PROBE_COLUMNS = (
     *("hidden checks", "missed", "miss rate", "miss rate low", "miss rate high"),
     *("clusters", "random samples seen", "marked as odd", "odd share", "odd share at most"),
 )
@@ -40,24 +47,25 @@ def people_tables(projects: Sequence[LabelingProject]) -> dict[str, pd.DataFrame
     found = {
         "rounds": frame(columns, (row for project in projects for row in _rounds(project))),
         "time": frame(_TIME_COLUMNS, (row for project in projects for row in _time(project))),
+        **quality_tables(projects),
     }
-    if any(project.quality is not None for project in projects):
+    if any(project.purity is not None for project in projects):
         rows = [
-            (one.trial.experiment_id, _checks(one.quality.misses, one.quality.odd)) for one in projects if one.quality
+            (one.trial.experiment_id, _probes(one.purity.misses, one.purity.odd)) for one in projects if one.purity
         ]
-        found["checks"] = frame(("project", *_CHECK_COLUMNS), ((key, *row) for key, row in rows))
+        found["probes"] = frame(("project", *_PROBE_COLUMNS), ((key, *row) for key, row in rows))
     return found
 
 
-def checks_by_person(projects: Sequence[LabelingProject]) -> pd.DataFrame | None:
+def probes_by_person(projects: Sequence[LabelingProject]) -> pd.DataFrame | None:
     """The table of the hidden checks of each person, by pseudonym, for the owner alone. None without a check."""
     rows = [
-        (project.trial.experiment_id, who, *_checks(misses, project.quality.odd_by_person.get(who)))
+        (project.trial.experiment_id, who, *_probes(misses, project.purity.odd_by_person.get(who)))
         for project in projects
-        if project.quality is not None
-        for who, misses in project.quality.misses_by_person.items()
+        if project.purity is not None
+        for who, misses in project.purity.misses_by_person.items()
     ]
-    return frame(("project", "person", *_CHECK_COLUMNS), iter(rows)) if rows else None
+    return frame(("project", "person", *_PROBE_COLUMNS), iter(rows)) if rows else None
 
 
 def rounds_view(project: LabelingProject) -> View:
@@ -99,7 +107,7 @@ def time_view(project: LabelingProject) -> View:
     notes = [
         f"All of this took {total:,.1f} minutes. The {paid:,.1f} minutes of the figure, and `human_seconds` in "
         "results.jsonl, are the time of the answers in the rounds that count, with the answers that they replaced. "
-        "The hold-out, second opinions and late answers are not part of it."
+        "The hold-out, checks of labels, second opinions and late answers are not part of it."
     ]
     return View(
         columns={
@@ -114,11 +122,11 @@ def time_view(project: LabelingProject) -> View:
     )
 
 
-def checks_view(project: LabelingProject) -> View | None:
+def probes_view(project: LabelingProject) -> View | None:
     """The table of the hidden checks of all people together, as the page shows it. None without a check."""
-    if project.quality is None:
+    if project.purity is None:
         return None
-    misses, odd = project.quality.misses, project.quality.odd
+    misses, odd = project.purity.misses, project.purity.odd
     columns = {
         "hidden checks": [cell_text(misses.shown)],
         "missed": [cell_text(misses.missed)],
@@ -152,7 +160,7 @@ def _time(project: LabelingProject) -> Iterator[Row]:
         yield (project.trial.experiment_id, *names, one.answers, one.seconds)
 
 
-def _checks(misses: MissRate, odd: OddShare | None) -> Row:
+def _probes(misses: MissRate, odd: OddShare | None) -> Row:
     of_clusters = tuple[float | None, ...]((None,) * 5)
     if odd is not None:
         of_clusters = (odd.clusters, odd.seen, odd.odd, odd.share, odd.at_most)

@@ -169,8 +169,8 @@ def test_same_rounds_give_the_same_bytes_while_people_go_on(tmp_path: Path) -> N
     assert main([sweep_dir.folder.place]) == 0
 
     assert {name: report.read(name) for name in report.all_names()} == before
-    # The files are the figure in three formats, two tables in two formats, and the page.
-    assert len(before) == 3 + 4 + 1
+    # The files are the figure in three formats, three tables in two formats, and the page.
+    assert len(before) == 3 + 6 + 1
 
 
 def test_mlflow_gets_the_rounds_as_description(tmp_path: Path) -> None:
@@ -272,9 +272,9 @@ def test_report_says_who_missed_how_many_hidden_checks(tmp_path: Path) -> None:
         "the overlooked ones, about 0.0% of the images in these clusters are odd, at most 58.2% (95 % sure)."
     ) in text
     low, high = binomtest(2, 4).proportion_ci(method="exact")
-    with (Path(sweep_dir.folder.path) / "report" / "tables" / "checks.csv").open() as file:
+    with (Path(sweep_dir.folder.path) / "report" / "tables" / "probes.csv").open() as file:
         (row,) = csv.DictReader(file)
-    with (Path(sweep_dir.folder.path) / "report" / "owner" / "checks.csv").open() as file:
+    with (Path(sweep_dir.folder.path) / "report" / "owner" / "probes.csv").open() as file:
         (of_person,) = csv.DictReader(file)
     assert of_person == {"project": row["project"], "person": "owner", **row}
     assert "person" not in row  # The other files of the report say nothing about single people.
@@ -293,4 +293,4 @@ def test_report_without_hidden_checks_does_not_speak_of_them(tmp_path: Path) -> 
     sweep_dir, _ = label_folder(tmp_path)
     assert main([sweep_dir.folder.place]) == 0
     assert "hidden check" not in page_of(sweep_dir)
-    assert not (Path(sweep_dir.folder.path) / "report" / "tables" / "checks.csv").exists()
+    assert not (Path(sweep_dir.folder.path) / "report" / "tables" / "probes.csv").exists()

@@ -138,6 +138,54 @@ def test_checks_look_like_the_questions_of_the_step(run: Folder, ids: Callable[[
     assert set(forms["check"]) <= set(forms["ordinary"])
 
 
+def test_checks_look_like_the_holdout_while_a_model_trains(run: Folder, ids: Callable[[], str]) -> None:
+    with project(run, holdout=40, checks=CheckRates(shared=1, audits=1)) as birds:
+        birds.open_step(clusters(10), 0, OPEN, halve=halve)
+        for number in range(10):
+            birds.submit("ana", "a1", [answer(5000 + number, f"0.0.{number}", 1, shown=10)])
+        birds.open_step(None, 0, TRAINING)
+        label_all(Page(birds, "ana", "a1", ids), most=30)
+        birds.release("a1")
+        ben = Page(birds, "ben", "b1", ids)
+        seen: dict[str, dict[str, Any]] = {}
+        while len(seen) < 60:
+            ben.fill()
+            seen |= {birds._page_ids.in_log(one["id"]): one for one in ben.held}
+            ben.answer()
+
+    kinds = Counter(name.partition(".")[0] for name in seen)
+    assert min(kinds["h"], kinds["audit"], kinds["shared"]) > 5
+    for payload in seen.values():
+        assert re.fullmatch(r"h\.x[0-9a-f]{16}", payload["id"])
+        assert {key: payload[key] for key in payload if key not in ("id", "image")} == {
+            "kind": "sample", "purpose": "holdout", "size": 1, "half_of": None, "guess": None,
+        }  # fmt: skip
+
+
+def test_person_with_nothing_else_to_do_gets_checks_until_another_page_gives_up_a_question(
+    run: Folder, ids: Callable[[], str]
+) -> None:
+    with project(run, checks=CheckRates(shared=1)) as birds:
+        birds.open_step(singles(8), 0, OPEN)
+        ana, ben = Page(birds, "ana", "a1", ids), Page(birds, "ben", "b1", ids)
+        for _ in range(5):
+            ana.fill()
+            ana.answer()
+        ana.fill()
+        assert [birds._page_ids.in_log(one["id"]) for one in ana.held] == ["0.1.5", "0.1.6", "0.1.7"]
+        ben.fill(1)
+        assert [one["id"][:4] for one in ben.held] == ["0.1."]
+        (check,) = (birds._page_ids.in_log(one["id"]) for one in ben.held)
+        assert check.startswith("shared.")
+
+        ana.fill()  # and gives up its last question
+        ana.fill()
+        ben.fill(2)
+
+        assert [birds._page_ids.in_log(one["id"]) for one in ben.held] == [check, "0.1.7"]
+        assert [birds._page_ids.in_log(one["id"]) for one in ana.held] == ["0.1.5", "0.1.6"]
+
+
 def test_checks_keep_their_share_while_there_are_other_questions(run: Folder, ids: Callable[[], str]) -> None:
     with project(run, checks=ALL) as birds:
         birds.open_step(singles(100), 0, OPEN)

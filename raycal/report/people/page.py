@@ -67,7 +67,7 @@ def people_page(
         views={},
         rows_in_print=ROWS_IN_PRINT,
         files=sorted(tables),
-        quality_files=[name for name in QUALITY_TABLES if name in tables],
+        quality_files={name: words for name, words in QUALITY_TABLES.items() if name in tables},
         plates=plates,
         parts=[(key, title) for key, title in PARTS if key != "clusters" or pictures],
         galleries=pictures,

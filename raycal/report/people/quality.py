@@ -14,7 +14,8 @@ from raycal.report.people.project import LabelingProject, noun_of
 from raycal.report.tables.frame import Row, frame
 from raycal.report.views import View, with_interval
 
-QUALITY_TABLES = ("label_error", "agreement", "confusions")
+# The tables, with what they hold in words.
+QUALITY_TABLES = {"label_error": "label error", "agreement": "agreement", "confusions": "confused classes"}
 # The number of pairs of classes on the page; the table as a file has all of them.
 NUM_CONFUSED = 10
 
@@ -68,7 +69,7 @@ def _self_view(project: LabelingProject) -> Iterator[View]:
         yield View(
             title="Agreement of people with themselves",
             columns=_shares(project, with_themselves),
-            notes=["Each row is one person. The file people.csv of an export has the names, under a pseudonym."],
+            notes=["Each row is one person. The file people.csv of an export has the values by pseudonym."],
         )
 
 
@@ -79,7 +80,7 @@ def _pair_view(project: LabelingProject) -> Iterator[View]:
             title="Agreement between people",
             columns={
                 **_shares(project, pairs),
-                "Cohen's kappa": [EMPTY if one.kappa is None else cell_text(one.kappa) for one in pairs],
+                "Cohen's kappa": [EMPTY if one.kappa is None else f"{one.kappa:.3f}" for one in pairs],
             },
             notes=["Each row is two people."]
             if alpha is None

@@ -17,7 +17,7 @@ from raycal.people.checks import REPEAT_AFTER, CheckRates
 from raycal.people.cluster_labels import newest_cluster_labels, strata_of
 from raycal.people.events import Answered, Purpose
 from raycal.people.fold import fold
-from raycal.people.log import read_events
+from raycal.people.log import NotStoredError, read_events
 from raycal.people.persons import summarize_people
 from raycal.people.project import OPEN, TRAINING, Project
 from raycal.people.steps import STEPS, StepFiles
@@ -312,3 +312,28 @@ def test_newest_label_decides_whether_a_sample_has_the_label_of_a_cluster() -> N
     assert set(found.size.tolist()) == {10}
     assert strata_of(np.array([1, 10, 11, 30, 100, 101, 300, 301, 5000])).tolist() == [0, 0, 1, 1, 2, 3, 3, 4, 4]
     assert later.kind is Kind.SAMPLE
+
+
+def test_answer_to_a_check_that_is_not_stored_is_asked_again(
+    run: Folder, ids: Callable[[], str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(folder: Folder, name: str, content: bytes) -> None:
+        raise OSError(28, "No space left on device")
+
+    with project(run, checks=CheckRates(shared=1, share=0.1)) as birds:
+        birds.open_step(singles(5), 0, OPEN)
+        label_all(Page(birds, "ana", "a1", ids))
+        ben = Page(birds, "ben", "b1", ids)
+        ben.fill()
+        (question, *_) = ben.held
+        event = answer(7000, question["id"], 1)
+        with monkeypatch.context() as patch:
+            patch.setattr(Folder, "write", full)
+            with pytest.raises(NotStoredError):
+                birds.submit("ben", "b1", [event])
+        assert birds.heartbeat("ben", "b1", [question["id"]]) == {"lost": []}
+        (first,), (again,) = (birds.submit("ben", "b1", [event]) for _ in range(2))
+        assert (first["status"], again["status"]) == ("stored", "known")
+        assert birds.heartbeat("ben", "b1", [question["id"]]) == {"lost": [question["id"]]}
+
+    assert [one.question for one in answers(run)].count(birds._page_ids.in_log(question["id"])) == 1

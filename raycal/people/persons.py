@@ -72,9 +72,7 @@ def summarize_people(book: Book) -> list[PersonSummary]:
     ]
 
 
-def _summary(
-    book: Book, who: str, given: Sequence[Given], repeated: Sequence[Pair], misses: MissRate
-) -> PersonSummary:
+def _summary(book: Book, who: str, given: Sequence[Given], repeated: Sequence[Pair], misses: MissRate) -> PersonSummary:
     single = [one for one in given if one.event.kind is Kind.SAMPLE]
     clusters = [one for one in given if one.event.kind is Kind.CLUSTER]
     standing = [one for one in given if one.undone_at is None]

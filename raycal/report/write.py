@@ -16,7 +16,7 @@ from raycal.report.page import page
 from raycal.report.people.page import people_page
 from raycal.report.people.plates import people_plates
 from raycal.report.people.project import is_labeled_by_people, read_projects
-from raycal.report.people.tables import probes_by_person, people_tables
+from raycal.report.people.tables import people_tables, probes_by_person
 from raycal.report.runs import Runs
 from raycal.report.stats.answer import Answer
 from raycal.report.stats.answer import answers as answers_of_runs

@@ -50,9 +50,7 @@ def people_tables(projects: Sequence[LabelingProject]) -> dict[str, pd.DataFrame
         **quality_tables(projects),
     }
     if any(project.purity is not None for project in projects):
-        rows = [
-            (one.trial.experiment_id, _probes(one.purity.misses, one.purity.odd)) for one in projects if one.purity
-        ]
+        rows = [(one.trial.experiment_id, _probes(one.purity.misses, one.purity.odd)) for one in projects if one.purity]
         found["probes"] = frame(("project", *_PROBE_COLUMNS), ((key, *row) for key, row in rows))
     return found
 

@@ -5,7 +5,7 @@ import argparse
 from collections.abc import Sequence
 from functools import partial
 
-from raycal.errors import StorageError
+from raycal.errors import InfrastructureError, StorageError
 from raycal.output import exit_code_of
 from raycal.output import run as run_command_line
 from raycal.sweep.options import add_overrides
@@ -21,6 +21,7 @@ examples:
   {prog} birds.yaml --invite ana                  # prints a link for a second person
   {prog} birds.yaml --export ~/birds-labeled      # the labels, the images in class folders, and the model
   {prog} birds.yaml --prices                      # what an answer costs, for the sweep file of a simulation
+  {prog} birds.yaml --advise                      # simulates the team, and says which strategy saves it time
 
 After each round, and at the end, the report of the project is written into its folder.
 
@@ -57,6 +58,14 @@ def parser(prog: str = PROG) -> argparse.ArgumentParser:
         action="store_true",
         help="print what an answer has cost so far, as YAML for the simulation of such a team, and end",
     )
+    parser.add_argument(
+        "--advise",
+        action="store_true",
+        help="simulate this team on the labels so far, through Ray, print what to change in the next round, and end",
+    )
+    parser.add_argument(
+        "--local", action="store_true", help="with --advise: run the simulations in this process, without Ray"
+    )
     parser.add_argument("--invite", metavar="NAME", help="print a link with which this person can label too, and end")
     parser.add_argument("--revoke", metavar="NAME", help="make the link of this person invalid, and end")
     where = parser.add_argument_group("where the page is served")
@@ -86,7 +95,7 @@ def main(arguments: Sequence[str] | None = None, *, prog: str = PROG) -> int:
     options = parser(prog).parse_args(arguments)
     from raycal.annotate.command import run_command  # imported here so that --help stays fast
 
-    return exit_code_of(lambda: run_command(options), {StorageError: FAILED})
+    return exit_code_of(lambda: run_command(options), {StorageError: FAILED, InfrastructureError: FAILED})
 
 
 # Runs the command line, by default that of this process, and ends the process.

@@ -72,6 +72,10 @@ def run_command(options: Namespace) -> int:
     )
     server_options.check()
     file = ProjectFile.of(options.project) if os.path.isdir(os.path.expanduser(options.project)) else None
+    if options.local and not options.advise:
+        raise InputError(
+            "--local: is used only with --advise; without --address, the model is trained without Ray anyway"
+        )
     if options.prices:
         return _print_prices(options.project if file is None else file.source(), options)
     request = Request(
@@ -94,6 +98,12 @@ def run_command(options: Namespace) -> int:
         return _change_access(options, server_options, run_folder)
     if options.export is not None:
         return _export(options, job, config, samples)
+    if options.advise:
+        from raycal.annotate.advice.command import Where, advise
+
+        return advise(
+            job, config, samples, Where(storage=options.storage, local=options.local, address=options.address)
+        )
     if file is not None:
         file.write()
     return _label(job, config, samples, run_folder, server_options, _ray_address(options.address))

@@ -136,9 +136,9 @@ def fit_prices(answers: Sequence[TimedAnswer]) -> Prices:
     )
 
 
-def expert_yaml(prices: Prices) -> str | None:
-    """The simulated expert with these prices, as a line of YAML below the key `experiment` of a sweep file. None if no
-    price is known.
+def oracle_options(prices: Prices) -> dict[str, float]:
+    """The known prices as options of the simulated expert `oracle`, with three significant digits. Empty if no price is
+    known.
 
     `seconds_per_cluster` includes the mean time that people spent on the marks of a cluster, because a simulated expert
     marks nothing.
@@ -153,6 +153,14 @@ def expert_yaml(prices: Prices) -> str | None:
         options["seconds_per_image_shown"] = prices.per_image.seconds
     if prices.refused is not None:
         options["seconds_per_refused_cluster"] = prices.refused.seconds
+    return {name: float(_rounded(value)) for name, value in options.items()}
+
+
+def expert_yaml(prices: Prices) -> str | None:
+    """The simulated expert with these prices, as a line of YAML below the key `experiment` of a sweep file. None if no
+    price is known.
+    """
+    options = oracle_options(prices)
     if not options:
         return None
     return (

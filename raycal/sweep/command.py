@@ -1,7 +1,9 @@
 """The steps of `raycal.sweep`: check the input, and print an estimate or run the trials that are not finished."""
 
 from argparse import Namespace
+from collections.abc import Mapping
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 from raycal.capacity.machine import this_machine
 from raycal.dry_run.cost import DONE, print_estimate
@@ -18,6 +20,9 @@ from raycal.sweep.preflight import describe
 from raycal.sweep.printed import print_results, print_start
 from raycal.sweep.run import allocate_trials, run_trials
 from raycal.tracking.reach import check_tracking
+
+if TYPE_CHECKING:
+    from raycal.report.answered import AnsweredSweep
 
 
 def run_command(options: Namespace) -> int:
@@ -52,6 +57,18 @@ def run(job: Job) -> None:
     """Run the unfinished experiments of a job, and print the results.
 
     Raises:
+        InputError: See `complete`.
+    """
+    print_results(job, *complete(job))
+
+
+def complete(job: Job) -> tuple["AnsweredSweep", Mapping[str, str]]:
+    """Run the unfinished experiments of a job, and print their progress, but not the results.
+
+    Returns:
+        See `run_trials`.
+
+    Raises:
         InputError: Existing results are damaged, or the tracking server or the machines cannot be used.
     """
     if job.num_left and not job.request.local:
@@ -67,8 +84,7 @@ def run(job: Job) -> None:
         print("  reading and decoding the images, which later starts find in the cache", flush=True)
     inputs = build.prepare({**todo, **job.sweep.examples}) if job.num_left else Inputs()
     _refuse_changed_inputs(job, inputs)
-    sweep, pages = run_trials(job, todo, inputs)
-    print_results(job, sweep, pages)
+    return run_trials(job, todo, inputs)
 
 
 def _rate_and_price(options: Namespace) -> tuple[GpuRate, float | None]:

@@ -1,0 +1,146 @@
+"""What the simulated trials say: the accuracy that each policy reaches in the same time of people."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from statistics import fmean
+
+import numpy as np
+
+from raycal.annotate.advice.policies import Policy
+from raycal.report.stats.estimate import Estimate, estimate
+from raycal.report.stats.paired import ALPHA, PairedTest, holm, paired_test
+from raycal.storage.results import IterationRecord
+
+Lines = Sequence[IterationRecord]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PolicyTrials:
+    """The trials of a policy.
+
+    Attributes:
+        lines: The lines of the results by seed.
+    """
+
+    policy: Policy
+    lines: Mapping[int, Lines]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outcome:
+    """What a policy reaches in the time of the comparison.
+
+    Attributes:
+        accuracy: The accuracy at the end of this time.
+        gain: The accuracy without what the best constant guess reaches.
+        versus_current: The paired comparison with the current policy: this one minus the current one. None for the
+            current policy itself.
+        p: The p-value of this comparison, corrected for the number of compared policies. None if there is no test.
+        seconds_to_target: The time until the mean accuracy that the current policy reaches. None unless every seed
+            reaches it.
+    """
+
+    policy: Policy
+    accuracy: Estimate
+    gain: Estimate
+    versus_current: PairedTest | None
+    p: float | None
+    seconds_to_target: Estimate | None
+
+    @property
+    def is_better(self) -> bool:
+        """Whether the policy is better than the current one, and the difference is not explained by chance."""
+        difference = None if self.versus_current is None else self.versus_current.difference
+        return difference is not None and difference.mean > 0 and self.p is not None and self.p < ALPHA
+
+
+def seconds_of(current: PolicyTrials) -> float:
+    """The time of the comparison: the shortest time that a trial of the current policy took."""
+    return min(lines[-1]["human_seconds"] for lines in current.lines.values())
+
+
+def accuracy_at(lines: Lines, seconds: float, guessing: float) -> float:
+    """The accuracy after this time of people.
+
+    It is linear between two evaluations, begins with guessing, and stays as it is after the last evaluation, because a
+    trial that ends early has nothing left to ask.
+    """
+    times = [0.0, *(line["human_seconds"] for line in lines)]
+    return float(np.interp(seconds, times, [guessing, *(line["test_accuracy"] for line in lines)]))
+
+
+def seconds_to(lines: Lines, target: float, guessing: float) -> float | None:
+    """The time until an accuracy is reached for the first time. None if it is never reached."""
+    before_time, before = 0.0, guessing
+    if guessing >= target:
+        return 0.0
+    for line in lines:
+        time, accuracy = line["human_seconds"], line["test_accuracy"]
+        if accuracy >= target:
+            return before_time + (time - before_time) * (target - before) / (accuracy - before)
+        before_time, before = time, accuracy
+    return None
+
+
+def best_of(trials: Sequence[PolicyTrials], current: PolicyTrials, guessing: float, number: int) -> list[Policy]:
+    """The policies with the highest mean accuracies in the time of the comparison, without the current policy.
+
+    They are the best `number` policies, and the best policy to which people can change at once, if it is not among
+    them.
+    """
+    seconds = seconds_of(current)
+    others = sorted(
+        (one for one in trials if one.policy != current.policy),
+        key=lambda one: fmean(accuracy_at(lines, seconds, guessing) for lines in one.lines.values()),
+        reverse=True,
+    )
+    best = [one.policy for one in others[:number]]
+    now = [one.policy for one in others if one.policy.may_follow(current.policy)]
+    return best + [policy for policy in now[:1] if policy not in best]
+
+
+def outcomes(trials: Sequence[PolicyTrials], current: PolicyTrials, guessing: float) -> list[Outcome]:
+    """What each policy reaches in the time of the comparison, the current policy first and the others by accuracy.
+
+    Args:
+        trials: The trials of the policies, including the current one, all with the same seeds.
+        current: The trials of the current policy.
+        guessing: The accuracy of the best constant guess.
+    """
+    seconds = seconds_of(current)
+    reached = {
+        index: [accuracy_at(lines, seconds, guessing) for _, lines in sorted(one.lines.items())]
+        for index, one in enumerate(trials)
+    }
+    at = next(index for index, one in enumerate(trials) if one.policy == current.policy)
+    target = fmean(reached[at])
+    tests = {index: paired_test(values, reached[at]) for index, values in reached.items() if index != at}
+    corrected = dict(zip(tests, holm([test.t_p for test in tests.values()]), strict=True))
+    found = [
+        _outcome(one, reached[index], guessing, target, tests.get(index), corrected.get(index))
+        for index, one in enumerate(trials)
+    ]
+    return [found[at], *sorted((one for one in found if one is not found[at]), key=lambda one: -one.accuracy.mean)]
+
+
+def _outcome(
+    one: PolicyTrials,
+    reached: Sequence[float],
+    guessing: float,
+    target: float,
+    test: PairedTest | None,
+    p: float | None,
+) -> Outcome:
+    accuracy, gain = estimate(reached), estimate([value - guessing for value in reached])
+    assert accuracy is not None
+    assert gain is not None
+    times = [seconds_to(lines, target, guessing) for lines in one.lines.values()]
+    known = [time for time in times if time is not None]
+    return Outcome(
+        policy=one.policy,
+        accuracy=accuracy.within(0.0, 1.0),
+        gain=gain,
+        versus_current=test,
+        p=p,
+        seconds_to_target=estimate(known) if len(known) == len(times) else None,
+    )

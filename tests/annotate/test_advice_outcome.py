@@ -7,13 +7,15 @@ from typing import Any
 import pytest
 
 from raycal.algorithm.scenario import SCENARIOS
-from raycal.annotate.advice.outcome import PolicyTrials, accuracy_at, best_of, outcomes, seconds_of, seconds_to
+from raycal.annotate.advice.outcome import Period, PolicyTrials, accuracy_at, best_of, outcomes, period_of, seconds_to
 from raycal.annotate.advice.policies import Policy
 
 NOW = Policy(scenario=SCENARIOS["cluster+uncertain"])
 RANDOM = Policy(scenario=SCENARIOS["random"])
 CLUSTERS = Policy(scenario=SCENARIOS["cluster-only"])
 GUESSING = 0.1
+# In this period, a straight line from guessing to an end after 200 s has three quarters of its gain on average.
+PERIOD = Period(begin=100, end=200, guessing=GUESSING)
 
 
 def lines(*points: tuple[float, float]) -> Any:
@@ -43,10 +45,21 @@ def test_time_to_an_accuracy(target: float, seconds: float | None) -> None:
     assert found == (None if seconds is None else pytest.approx(seconds))
 
 
-def test_comparison_ends_with_the_shortest_trial_of_the_current_policy() -> None:
-    current = PolicyTrials(policy=NOW, lines={0: lines((100, 0.5), (200, 0.6)), 1: lines((180, 0.6))})
+def test_period_ends_with_the_shortest_trial_of_the_current_policy() -> None:
+    current = PolicyTrials(policy=NOW, lines={0: lines((100, 0.5), (200, 0.6)), 1: lines((90, 0.5), (180, 0.6))})
 
-    assert seconds_of(current) == 180
+    assert period_of(current, GUESSING) == Period(begin=100, end=180, guessing=GUESSING)
+    assert period_of(trials(NOW, [0.5], seconds=60), GUESSING) == Period(begin=30, end=60, guessing=GUESSING)
+
+
+def test_accuracy_is_averaged_over_the_period() -> None:
+    period = Period(begin=100, end=200, guessing=GUESSING)
+
+    assert period.average(lines((50, 0.5), (150, 0.7), (300, 0.7))) == pytest.approx((0.65 + 0.7) / 2)
+    # The line from guessing to the first evaluation counts, too.
+    assert period.average(lines((400, 0.9))) == pytest.approx((0.3 + 0.5) / 2)
+    # A trial that ends early keeps its accuracy.
+    assert period.average(lines((60, 0.4))) == pytest.approx(0.4)
 
 
 def test_best_policies_and_the_best_habit_are_compared() -> None:
@@ -59,9 +72,9 @@ def test_best_policies_and_the_best_habit_are_compared() -> None:
         trials(habits[1], [0.4, 0.4]),
     ]
 
-    assert best_of(tried, tried[0], GUESSING, 2) == [CLUSTERS, RANDOM, habits[1]]
-    assert best_of(tried, tried[0], GUESSING, 3) == [CLUSTERS, RANDOM, habits[1]]
-    assert best_of(tried[:3], tried[0], GUESSING, 1) == [CLUSTERS]
+    assert best_of(tried, tried[0], PERIOD, 2) == [CLUSTERS, RANDOM, habits[1]]
+    assert best_of(tried, tried[0], PERIOD, 3) == [CLUSTERS, RANDOM, habits[1]]
+    assert best_of(tried[:3], tried[0], PERIOD, 1) == [CLUSTERS]
 
 
 def test_outcomes_are_paired_by_seed() -> None:
@@ -69,7 +82,7 @@ def test_outcomes_are_paired_by_seed() -> None:
     better = trials(CLUSTERS, [0.55, 0.66, 0.60, 0.56, 0.63])
     same = trials(RANDOM, [0.60, 0.50, 0.52, 0.58, 0.57])
 
-    found = outcomes([now, same, better], now, GUESSING)
+    found = outcomes([now, same, better], now, PERIOD)
 
     assert [one.policy for one in found] == [NOW, CLUSTERS, RANDOM]
     assert found[0].versus_current is None
@@ -80,7 +93,7 @@ def test_outcomes_are_paired_by_seed() -> None:
     assert test is not None
     assert test.difference is not None
     assert test.t_p is not None
-    assert test.difference.mean == pytest.approx(0.05)
+    assert test.difference.mean == pytest.approx(0.75 * 0.05)
     assert found[1].p == pytest.approx(2 * test.t_p)  # Holm's correction for two comparisons
     assert found[1].is_better
     assert not found[2].is_better
@@ -94,7 +107,7 @@ def test_outcomes_are_paired_by_seed() -> None:
 def test_worse_policy_is_not_better_however_clear_the_difference_is() -> None:
     now, worse = trials(NOW, [0.5, 0.6, 0.55]), trials(RANDOM, [0.4, 0.51, 0.45])
 
-    found = outcomes([now, worse], now, GUESSING)[1]
+    found = outcomes([now, worse], now, PERIOD)[1]
 
     assert found.p is not None
     assert found.p < 0.01

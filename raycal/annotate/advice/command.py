@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from raycal.annotate.advice.features import feature_words, features_of
 from raycal.annotate.advice.labels_so_far import VECTORS_FILE, LabelsSoFar, labels_so_far
 from raycal.annotate.advice.mistakes import ErrorRate, error_rate
-from raycal.annotate.advice.outcome import Outcome, PolicyTrials, best_of, outcomes, seconds_of
+from raycal.annotate.advice.outcome import Outcome, PolicyTrials, best_of, outcomes, period_of
 from raycal.annotate.advice.policies import USUAL_THRESHOLD, Policy, policy_of
 from raycal.annotate.advice.simulation import COMPARISON_SEEDS, TRIAL_SEEDS, Simulation, Team
 from raycal.annotate.advice.words import advice_lines, error_words, minutes, outcome_lines
@@ -35,7 +35,7 @@ NUM_COMPARED = 3
 # The name of the folder of the simulations, after the name of the project, and the names of its two sweeps.
 SUFFIX, TRIAL, COMPARISON = "advice", "trial", "comparison"
 # A round of a simulation takes about this many seconds on one core: the training of a linear layer, and clusters.
-SECONDS_PER_ROUND = 0.6
+SECONDS_PER_ROUND = 0.2
 # It is part of the name of the folder. A change of what is simulated changes it, so that results are not mixed.
 VERSION = 1
 
@@ -167,16 +167,18 @@ def compare(simulation: Simulation, folder: Folder, where: Where, guessing: floa
         guessing: The accuracy of the best constant guess.
 
     Returns:
-        The outcomes, the current policy first and the others by accuracy, and the time of the comparison in seconds.
+        The outcomes, the current policy first and the others by their average accuracy, and the time of the comparison
+        in seconds.
     """
 
     def run(name: str, which: Sequence[Policy], seeds: Sequence[int]) -> list[PolicyTrials]:
         return run_trials(simulation, which, seeds, name=name, folder=folder, where=where)
 
     tried = run(TRIAL, simulation.policies, TRIAL_SEEDS)
-    best = best_of(tried, tried[0], guessing, NUM_COMPARED)
+    best = best_of(tried, tried[0], period_of(tried[0], guessing), NUM_COMPARED)
     compared = run(COMPARISON, [simulation.current, *best], COMPARISON_SEEDS)
-    return outcomes(compared, compared[0], guessing), seconds_of(compared[0])
+    period = period_of(compared[0], guessing)
+    return outcomes(compared, compared[0], period), period.end
 
 
 def run_trials(

@@ -33,8 +33,8 @@ class Outcome:
     Attributes:
         accuracy: The accuracy at the end of this time.
         gain: The accuracy without what the best constant guess reaches.
-        versus_current: The paired comparison with the current policy: this one minus the current one. None for the
-            current policy itself.
+        versus_current: The paired comparison of the accuracy, averaged over the time, with that of the current policy:
+            this one minus the current one. None for the current policy itself.
         p: The p-value of this comparison, corrected for the number of compared policies. None if there is no test.
         seconds_to_target: The time until the mean accuracy that the current policy reaches. None unless every seed
             reaches it.
@@ -54,9 +54,39 @@ class Outcome:
         return difference is not None and difference.mean > 0 and self.p is not None and self.p < ALPHA
 
 
-def seconds_of(current: PolicyTrials) -> float:
-    """The time of the comparison: the shortest time that a trial of the current policy took."""
-    return min(lines[-1]["human_seconds"] for lines in current.lines.values())
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Period:
+    """The time of people in which policies are compared, in seconds.
+
+    Accuracies are averaged from `begin` to `end`, because near its end a project may have learned all that there is to
+    learn, whatever the policy was. Before `begin` most policies have no model that was evaluated.
+
+    Attributes:
+        guessing: The accuracy of the best constant guess, from which every policy starts.
+    """
+
+    begin: float
+    end: float
+    guessing: float
+
+    def average(self, lines: Lines) -> float:
+        """The accuracy of a trial, averaged over the period by the trapezoid rule."""
+        inside = [line["human_seconds"] for line in lines if self.begin < line["human_seconds"] < self.end]
+        times = [self.begin, *inside, self.end]
+        values = [accuracy_at(lines, time, self.guessing) for time in times]
+        return float(np.trapezoid(values, times)) / (self.end - self.begin)
+
+
+def period_of(current: PolicyTrials, guessing: float) -> Period:
+    """The period from the longest first round of the current policy to the shortest end of its trials.
+
+    Args:
+        current: The trials of the current policy.
+        guessing: The accuracy of the best constant guess.
+    """
+    end = min(lines[-1]["human_seconds"] for lines in current.lines.values())
+    begin = max(lines[0]["human_seconds"] for lines in current.lines.values())
+    return Period(begin=begin if begin < end else end / 2, end=end, guessing=guessing)
 
 
 def accuracy_at(lines: Lines, seconds: float, guessing: float) -> float:
@@ -82,16 +112,15 @@ def seconds_to(lines: Lines, target: float, guessing: float) -> float | None:
     return None
 
 
-def best_of(trials: Sequence[PolicyTrials], current: PolicyTrials, guessing: float, number: int) -> list[Policy]:
-    """The policies with the highest mean accuracies in the time of the comparison, without the current policy.
+def best_of(trials: Sequence[PolicyTrials], current: PolicyTrials, period: Period, number: int) -> list[Policy]:
+    """The policies with the highest accuracies, averaged over the period and the seeds, without the current policy.
 
     They are the best `number` policies, and the best policy to which people can change at once, if it is not among
     them.
     """
-    seconds = seconds_of(current)
     others = sorted(
         (one for one in trials if one.policy != current.policy),
-        key=lambda one: fmean(accuracy_at(lines, seconds, guessing) for lines in one.lines.values()),
+        key=lambda one: fmean(map(period.average, one.lines.values())),
         reverse=True,
     )
     best = [one.policy for one in others[:number]]
@@ -99,42 +128,30 @@ def best_of(trials: Sequence[PolicyTrials], current: PolicyTrials, guessing: flo
     return best + [policy for policy in now[:1] if policy not in best]
 
 
-def outcomes(trials: Sequence[PolicyTrials], current: PolicyTrials, guessing: float) -> list[Outcome]:
-    """What each policy reaches in the time of the comparison, the current policy first and the others by accuracy.
+def outcomes(trials: Sequence[PolicyTrials], current: PolicyTrials, period: Period) -> list[Outcome]:
+    """What each policy reaches in the period, the current policy first, and the others by their average accuracy.
 
     Args:
         trials: The trials of the policies, including the current one, all with the same seeds.
         current: The trials of the current policy.
-        guessing: The accuracy of the best constant guess.
+        period: The period of the comparison.
     """
-    seconds = seconds_of(current)
-    reached = {
-        index: [accuracy_at(lines, seconds, guessing) for _, lines in sorted(one.lines.items())]
-        for index, one in enumerate(trials)
-    }
+    averages = [[period.average(lines) for _, lines in sorted(one.lines.items())] for one in trials]
     at = next(index for index, one in enumerate(trials) if one.policy == current.policy)
-    target = fmean(reached[at])
-    tests = {index: paired_test(values, reached[at]) for index, values in reached.items() if index != at}
+    target = fmean(accuracy_at(lines, period.end, period.guessing) for lines in current.lines.values())
+    tests = {index: paired_test(values, averages[at]) for index, values in enumerate(averages) if index != at}
     corrected = dict(zip(tests, holm([test.t_p for test in tests.values()]), strict=True))
-    found = [
-        _outcome(one, reached[index], guessing, target, tests.get(index), corrected.get(index))
-        for index, one in enumerate(trials)
-    ]
-    return [found[at], *sorted((one for one in found if one is not found[at]), key=lambda one: -one.accuracy.mean)]
+    found = [_outcome(one, period, target, tests.get(index), corrected.get(index)) for index, one in enumerate(trials)]
+    best_first = sorted(tests, key=lambda index: -fmean(averages[index]))
+    return [found[at], *(found[index] for index in best_first)]
 
 
-def _outcome(
-    one: PolicyTrials,
-    reached: Sequence[float],
-    guessing: float,
-    target: float,
-    test: PairedTest | None,
-    p: float | None,
-) -> Outcome:
-    accuracy, gain = estimate(reached), estimate([value - guessing for value in reached])
+def _outcome(one: PolicyTrials, period: Period, target: float, test: PairedTest | None, p: float | None) -> Outcome:
+    reached = [accuracy_at(lines, period.end, period.guessing) for lines in one.lines.values()]
+    accuracy, gain = estimate(reached), estimate([value - period.guessing for value in reached])
     assert accuracy is not None
     assert gain is not None
-    times = [seconds_to(lines, target, guessing) for lines in one.lines.values()]
+    times = [seconds_to(lines, target, period.guessing) for lines in one.lines.values()]
     known = [time for time in times if time is not None]
     return Outcome(
         policy=one.policy,

@@ -57,7 +57,8 @@ def outcome_lines(outcomes: Sequence[Outcome], seconds: float, noun: str = "imag
         )
         if one.versus_current is not None and one.versus_current.difference is not None:
             p = "" if one.p is None else f", p {one.p:.2g}"
-            yield f"  {'':{width}}  {_points(one.versus_current.difference)} points compared with now{p}"
+            difference = _points(one.versus_current.difference)
+            yield f"  {'':{width}}  {difference} points compared with now, on average over the time{p}"
 
 
 def advice_lines(outcomes: Sequence[Outcome], seconds: float, noun: str = "image") -> Iterator[str]:
@@ -138,7 +139,7 @@ def _comparison(one: Outcome, now: Outcome, seconds: float, noun: str) -> str:
     assert one.versus_current.difference is not None
     words = (
         f"{name_of(one.policy, now.policy, noun)}: +{100 * one.gain.mean:.1f} points in {minutes(seconds)} instead of "
-        f"+{100 * now.gain.mean:.1f}, which is {_points(one.versus_current.difference)} points more"
+        f"+{100 * now.gain.mean:.1f}, and {_points(one.versus_current.difference)} points on average over this time"
     )
     if one.seconds_to_target is not None:
         share = one.seconds_to_target.mean / seconds

@@ -31,7 +31,7 @@ from raycal.sweep.job import Job, Request, prepare
 from raycal.sweep.run import allocate_trials
 
 # How many policies are compared with the current one, after all were tried.
-NUM_COMPARED = 3
+NUM_COMPARED = 2
 # The name of the folder of the simulations, after the name of the project, and the names of its two sweeps.
 SUFFIX, TRIAL, COMPARISON = "advice", "trial", "comparison"
 # A round of a simulation takes about this many seconds on one core: the training of a linear layer, and clusters.

@@ -21,7 +21,7 @@ MOST_ROUNDS_OF_QUICK_POLICIES = 24
 # All policies are tried with the first seeds. The best ones, and the current one, are compared with the other seeds, so
 # that a policy that was only lucky is not advised.
 TRIAL_SEEDS = (0, 1)
-COMPARISON_SEEDS = (2, 3, 4, 5, 6)
+COMPARISON_SEEDS = tuple(range(2, 12))
 # How the last layer is trained on frozen features if the project trains the whole network.
 HEAD_TRAINING: Mapping[str, Any] = {"stop": "steps", "steps": 200, "learning_rate": 0.01}
 

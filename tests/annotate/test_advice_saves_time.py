@@ -179,6 +179,6 @@ def test_advised_policy_needs_less_time(name: str, tmp_path: Path, capsys: pytes
     for option, price in prices.items():
         if option != "seconds_per_cluster":
             assert price == pytest.approx(HIDDEN.prices[option], rel=0.15), option
-    # The goal is missed where the default is as good as any policy, and the advice is to stay. Advice that costs time is
-    # an error.
+    # The goal is missed where the default is as good as any policy, so that the advice is to stay. Advice that costs
+    # time is an error.
     assert ratio <= MOST

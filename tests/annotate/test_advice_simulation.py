@@ -1,15 +1,20 @@
 """Tests how a project is simulated in small."""
 
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from raycal.algorithm.scenario import SCENARIOS
+from raycal.annotate.advice.command import Where, run_trials
+from raycal.annotate.advice.labels_so_far import LabelsSoFar
 from raycal.annotate.advice.policies import Policy, policy_of
 from raycal.annotate.advice.simulation import HEAD_TRAINING, Simulation, Team, head_training
 from raycal.config import ExperimentConfig, load_sweep
 from raycal.experiment.build import REGISTRIES
+from raycal.storage.folder import Folder
 
 PRICES = {"seconds_per_sample": 2.0, "seconds_per_cluster": 3.0, "seconds_per_image_shown": 0.1}
 
@@ -135,3 +140,20 @@ def test_last_layer_is_trained_as_in_the_project_if_it_is_trained_alone() -> Non
     assert "image_size" not in found
     (experiment,) = load_sweep(frozen.sweep("trial", [frozen.current], (0,)), REGISTRIES).experiments.values()
     assert (experiment.training.steps, experiment.training.optimizer.name) == (70, "adamw")
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+def test_trials_run_on_ray(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    labels = LabelsSoFar(rows=np.arange(160), labels=np.arange(160) % 2, num_pool=120, share_of_pool=0.5)
+    (tmp_path / "labels.npz").write_bytes(labels.npz(rng.normal(size=(160, 4)) + 3 * labels.labels[:, None]))
+    small = replace(simulation(pool=120, share=0.5, iterations=2), file=str(tmp_path / "labels.npz"))
+    policies = [small.current, Policy(scenario=SCENARIOS["random"])]
+    where = Where(storage=str(tmp_path), local=False)
+
+    found = run_trials(small, policies, (3,), name="trial", folder=Folder.at(str(tmp_path / "advice")), where=where)
+
+    assert [one.policy for one in found] == policies
+    assert [len(one.lines[3]) for one in found] == [small.rounds_of(policy) for policy in policies]
+    assert all(one.lines[3][-1]["test_accuracy"] > 0.9 for one in found)

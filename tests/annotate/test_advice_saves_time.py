@@ -3,6 +3,10 @@
 Simulated people with hidden prices and errors label two rounds of a project with the default scenario. From these
 labels and times alone, the advice is made. Then the default policy and the advised one label the whole data set anew,
 with the hidden prices and errors, and with seeds that nobody has seen.
+
+Measured on 2026-11-28 (one run, five seeds, a shared machine with two cores): made_up 0.40 with the advice
+`uncertain-only`; digits 1.00 and breast_cancer 1.00, where the advice is to stay. The goal of 0.85 on all three data
+sets is missed.
 """
 
 from collections.abc import Mapping

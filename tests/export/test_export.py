@@ -470,7 +470,7 @@ def test_people_are_named_and_their_marks_count(place: Path, tmp_path: Path) -> 
         marked={25: np.array([only])},
         holdout_annotators={0: "ana", 1: "ana"},
         uncommitted=(late,),
-        quality=QualityOfClusters(
+        purity=QualityOfClusters(
             misses=MissRate(shown=60, missed=6),
             misses_by_person={"ana": MissRate(shown=60, missed=6)},
             odd=OddShare(clusters=40, seen=900, odd=12, share=0.0148, at_most=0.0291),

@@ -15,7 +15,7 @@ from raycal.algorithm.records import Kind
 from raycal.people.board import Board
 from raycal.people.check_ids import CHECKS, Check, check_of
 from raycal.people.cluster_labels import STRATUM_SIZES, ClusterLabels, newest_cluster_labels
-from raycal.people.events import Answered, Event, Purpose
+from raycal.people.events import Answered, Event, Purpose, Undone
 from raycal.people.fold import Arrival
 
 # A person is asked again only after as many further questions, so that the first answer is forgotten.
@@ -76,14 +76,18 @@ class Checks:
         self._num_checks: Counter[Purpose] = Counter()
         self._num_others = 0
         self._priority = np.random.default_rng([seed, len(board.labels)]).permutation(len(board.labels))
+        # The labels of clusters, and the number of changes and of steps for which they were computed.
         self._labels: tuple[tuple[int, int], ClusterLabels] | None = None
+        self._num_changes = 0
         for given in board.book.all_answers():
             self.note(given.event)
 
     def note(self, event: Event) -> None:
         """Take account of an event that the board has."""
         if not isinstance(event, Answered):
+            self._num_changes += isinstance(event, Undone)
             return
+        self._num_changes += event.purpose is Purpose.ROUND
         self._num_answers[event.who] += 1
         check = check_of(event.question)
         if check is not None:
@@ -218,7 +222,7 @@ class Checks:
 
     def _cluster_labels(self) -> ClusterLabels:
         board = self._board
-        state = board.book.last_seq, len(board.steps)
+        state = self._num_changes, len(board.steps)
         if self._labels is None or self._labels[0] != state:
             steps = (board.steps[place] for place in sorted(board.steps))
             replies = (

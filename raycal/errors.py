@@ -85,3 +85,8 @@ def first_of(names: Sequence[str], most: int, separator: str = ", ") -> str:
 def printable(line: str) -> str:
     """The line, in which every character that would break the line or control the terminal is escaped."""
     return "".join(sign if sign.isprintable() else ascii(sign)[1:-1] for sign in line)
+
+
+def counted(number: int, noun: str) -> str:
+    """A number with its noun in the singular or the plural, as in `1 trial` and `2 trials`."""
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"

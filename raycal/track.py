@@ -33,7 +33,7 @@ run = partial(run_command_line, main)
 
 
 def _track(place: str, configured: str | None) -> int:
-    from raycal.config.labels import counted
+    from raycal.errors import counted
     from raycal.installed import need_mlflow
     from raycal.storage.folder import Folder
     from raycal.storage.sweep_dir import SweepDir

@@ -4,13 +4,12 @@ from collections.abc import Mapping
 from typing import NamedTuple
 
 from raycal.config import ExperimentConfig
-from raycal.config.labels import counted
 from raycal.data import DatasetInfo, LoadedDataset
 from raycal.data.cache import absolute
 from raycal.data.decode import Progress, ignore_progress
 from raycal.data.places import FilePlace
 from raycal.data.unlabeled import FoundSamples, SampleList, Unlabeled, unlabeled_samples
-from raycal.errors import InputError
+from raycal.errors import InputError, counted
 from raycal.experiment import build
 from raycal.people.log import read_events
 from raycal.people.project_samples import list_name, read_sample_list, write_sample_list

@@ -10,10 +10,9 @@ import numpy.typing as npt
 import pandas as pd
 
 from raycal.api.wording import in_python_words
-from raycal.config.labels import counted
 from raycal.config.people import asks_people
 from raycal.data import ImageDataset, LoadedDataset, TextDataset, Texts, VectorDataset
-from raycal.errors import InputError
+from raycal.errors import InputError, counted
 from raycal.export.evidence import Evidence, PeopleRecord
 from raycal.export.labels import collect
 from raycal.export.model import last_learner

@@ -8,9 +8,9 @@ from typing import Any, get_args
 import pandas as pd
 
 from raycal.api.wording import in_python_words
-from raycal.config.labels import counted, dataset_labels, setting_values, trial_labels, varied_settings
+from raycal.config.labels import dataset_labels, setting_values, trial_labels, varied_settings
 from raycal.config.strict import did_you_mean
-from raycal.errors import InputError
+from raycal.errors import InputError, counted
 from raycal.report.runs import Runs, Trial, read_runs
 from raycal.report.stats.comparison import by_dataset
 from raycal.report.tables.groups import summary_table

@@ -11,6 +11,7 @@ from typing import Any
 
 from raycal.algorithm.scenario import Scenario
 from raycal.config import DEFAULT_LOSS, ExperimentConfig, TrainingConfig
+from raycal.errors import counted
 
 ABSENT = "-"  # value of an option that the extension does not have
 PURITY_THRESHOLD = "expert.purity_threshold"
@@ -461,8 +462,3 @@ def _parts(root: str) -> tuple[str, ...]:
     """The folders of a path, the outermost first. If the path has no named folder, the only element is
     `IMAGE_FOLDER`."""
     return tuple(part for part in PurePosixPath(root).parts if part not in ("/", ".", "~")) or (IMAGE_FOLDER,)
-
-
-def counted(number: int, noun: str) -> str:
-    """A number with its noun in the singular or the plural, as in `1 trial` and `2 trials`."""
-    return f"{number:,} {noun}{'' if number == 1 else 's'}"

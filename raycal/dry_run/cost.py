@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from raycal.capacity.allocate import Allocation
 from raycal.config import ExperimentConfig, Sweep
-from raycal.config.labels import counted, image_root
+from raycal.config.labels import image_root
 from raycal.config.loop_settings import loop_settings
 from raycal.data import DatasetInfo
 from raycal.dry_run.prices import CLOUDS, offers
@@ -21,7 +21,7 @@ from raycal.dry_run.rates import (
     GpuRate,
 )
 from raycal.dry_run.work import work_of
-from raycal.errors import InputError
+from raycal.errors import InputError, counted
 from raycal.monitor.progress import named
 from raycal.networks import USUAL_SIZE, networks
 

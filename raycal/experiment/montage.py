@@ -9,8 +9,8 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
 from raycal.algorithm.records import Answer, Interaction, Kind
-from raycal.config.labels import counted
 from raycal.data import ImageDataset, LoadedDataset
+from raycal.errors import counted
 
 CLUSTERS, IMAGES = 6, 8  # the largest number of clusters per answer, and of images per cluster
 SIDE = 54  # in pixels; with one byte per pixel, no montage exceeds 300 kB

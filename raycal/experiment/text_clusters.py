@@ -9,9 +9,9 @@ from dataclasses import dataclass, field
 from html.parser import HTMLParser
 
 from raycal.algorithm.records import Answer, Interaction, Kind
-from raycal.config.labels import counted
 from raycal.data import TextDataset
 from raycal.data.excerpt import excerpt
+from raycal.errors import counted
 from raycal.experiment.montage import COLORS, WORDS, caption, spread
 
 CLUSTERS, TEXTS = 6, 5  # the largest number of clusters per answer, and of texts per cluster

@@ -10,8 +10,8 @@ import numpy as np
 
 from raycal import __version__
 from raycal.algorithm.records import Answer, Interaction, Kind
-from raycal.config.labels import counted
 from raycal.data import LoadedDataset, TextDataset
+from raycal.errors import counted
 from raycal.export.evidence import NOT_LABELED, RECENCY, LabelOrigin, PeopleRecord
 from raycal.export.labels import LabelSet
 from raycal.export.model import ExportedModel

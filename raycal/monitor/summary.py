@@ -12,15 +12,8 @@ from rich.table import Table
 from rich.text import Text
 
 from raycal.config import ExperimentConfig
-from raycal.config.labels import (
-    ABSENT,
-    counted,
-    experiment_labels,
-    scenario_names,
-    seedless_id,
-    setting_values,
-    varied_keys,
-)
+from raycal.config.labels import ABSENT, experiment_labels, scenario_names, seedless_id, setting_values, varied_keys
+from raycal.errors import counted
 from raycal.storage.data_variants import RunInputs, data_variants
 from raycal.storage.results import IterationRecord, last_defined
 from raycal.storage.run_dir import TrialState

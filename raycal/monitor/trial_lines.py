@@ -4,7 +4,7 @@ page."""
 from collections import Counter
 from collections.abc import Sequence
 
-from raycal.config.labels import counted
+from raycal.errors import counted
 from raycal.monitor.progress import duration
 from raycal.monitor.sweep_view import TrialView
 from raycal.storage.run_dir import TrialState

@@ -19,23 +19,24 @@ import numpy as np
 from raycal.algorithm.questions import Question, StepQuestions
 from raycal.algorithm.records import Indices, Kind
 from raycal.data.loaded import LoadedDataset, TextDataset
-from raycal.errors import InputError
-from raycal.people.asking import HOLDOUT_FIRST, Asking, has_guesses, leases_of
-from raycal.people.board import Board, StepBoard, is_half
+from raycal.errors import InputError, counted
+from raycal.people.asking import HOLDOUT_FIRST, Asking, leases_of
+from raycal.people.board import Board, StepBoard
 from raycal.people.check_ids import check_of
 from raycal.people.checks import CheckRates, Checks
 from raycal.people.class_names import tidy
+from raycal.people.described import Descriptions
 from raycal.people.desk import Desk
 from raycal.people.events import Answered, ClassAdded, ClassRenamed, Closed, Event, GivenAnswer, Purpose, Undone
-from raycal.people.fold import Arrival, Given
+from raycal.people.fold import Arrival
 from raycal.people.incoming import RefusedError, SentAnswer, SentUndo, id_of, parse
 from raycal.people.log import GROUP_SECONDS, PEOPLE, AnswerLog, GroupCommit, NotStoredError
 from raycal.people.page_ids import PageIds
-from raycal.people.probe_notes import note_of
 from raycal.people.progress import Progress, read_progress
 from raycal.people.project_samples import list_name
+from raycal.people.receipts import receipt, receipt_of_answer, text_of
 from raycal.people.results import read_results
-from raycal.people.shown import bands, beginning, more_images, num_certainly_random, whole
+from raycal.people.shown import beginning, more_images, whole
 from raycal.people.steps import STEPS, StepFiles
 from raycal.people.stopping import StopRules
 from raycal.storage.folder import Folder
@@ -137,6 +138,9 @@ class Project:
         self._changed = threading.Condition(self._lock)
         self._num_changes = 0
         self._desk = Desk(clock)
+        self._step: StepBoard | None = None
+        self._halve: Halve | None = None
+        self._iteration, self._phase, self._message = 0, PREPARING, ""
         self._log = AnswerLog(run_folder)
         try:
             self._board = self._new_board(StepFiles(run_folder.folder(STEPS)).read_all(), self._log.events)
@@ -147,9 +151,6 @@ class Project:
             raise
         self._log.events = []
         self._stored_seq = self._board.book.last_seq
-        self._step: StepBoard | None = None
-        self._halve: Halve | None = None
-        self._iteration, self._phase, self._message = 0, PREPARING, ""
         self._results, self._progress = self._read_results()
         self._commit: GroupCommit[_Request, Any] = GroupCommit(self._handle, group_seconds)
 
@@ -269,7 +270,7 @@ class Project:
                 )
                 given = asking.take(want)
             return {
-                "questions": [self._described(one) for one in given],
+                "questions": [self._questions.describe(one) for one in given],
                 "lost": lost,
                 "wait": None if given or held else self._reason_to_wait(client),
             }
@@ -413,7 +414,7 @@ class Project:
         for event in self._board.book.events.values():
             if not isinstance(event, Answered):
                 continue
-            if not self._exists(event.question):
+            if not self._questions.exists(event.question):
                 of_samples = list_name(self._dataset.kind)
                 problem = f"question {event.question}, which is neither in people/steps nor in {of_samples}"
             elif event.label is not None and event.label >= self._board.book.num_classes:
@@ -440,7 +441,7 @@ class Project:
                 return self._undo(batch, who, client, sent)
             return self._answer(batch, who, client, sent, parts)
         except RefusedError as error:
-            return _receipt(id_of(raw), "refused", None, str(error))
+            return receipt(id_of(raw), "refused", None, str(error))
 
     def _answer(
         self, batch: _Batch, who: str, client: str, sent: SentAnswer, parts: Mapping[str, Sequence[Indices]]
@@ -450,7 +451,7 @@ class Project:
         found = board.find(sent.question)
         check = check_of(sent.question)
         if found is None:
-            if not self._exists(sent.question):
+            if not self._questions.exists(sent.question):
                 raise RefusedError("This question does not exist any more; reload the page.")
             step, question, kind = None, None, Kind.SAMPLE
         else:
@@ -474,7 +475,7 @@ class Project:
             shown=min(sent.shown, 1 if question is None else len(question.by_distance)),
             marked=marked,
             halves=tuple(tuple(part.tolist()) for part in halves) if len(halves) > 1 else (),
-            suggestion_shown=sent.suggestion_shown and self._has_guess(sent.question),
+            suggestion_shown=sent.suggestion_shown and self._questions.has_guess(sent.question),
             probes=() if question is None else question.probes,
             probes_found=probes_found,
         )
@@ -560,43 +561,18 @@ class Project:
     def _receipt(self, event: Event, *, is_known: bool = False) -> dict[str, Any]:
         """The receipt of a stored event. It is the same however often the event is sent."""
         book = self._board.book
-        first = "known" if is_known else "stored"
         if isinstance(event, Undone):
             given = book.given(event.answer)
             assert given is not None
             question, label = given.event.question, given.event.label
+            text = f"Taken back: {text_of(given, self._board, self._noun)}"
             return {
-                **_receipt(event.id, first, event.seq, f"Taken back: {self._text(given)}", label),
-                "question": self._described(question) if self._exists(question) else None,
+                **receipt(event.id, "known" if is_known else "stored", event.seq, text, label),
+                "question": self._questions.describe(question) if self._questions.exists(question) else None,
             }
         given = book.given(event.id)
         assert given is not None
-        status = {Arrival.FIRST: first, Arrival.SECOND: "second", Arrival.LATE: "late"}[given.arrival]
-        text = self._text(given)
-        if given.arrival is Arrival.SECOND:
-            text += "; the question was answered before, so this is kept as a second opinion"
-        elif given.arrival is Arrival.LATE:
-            text += "; the step was closed before, so this is kept but not counted in it"
-        outcome = self._board.probe_results.outcome(event.id)
-        check = None if outcome is None else note_of(outcome, self._dataset.train_rows, self._noun)
-        return {**_receipt(event.id, status, event.seq, text, given.event.label), "check": check}
-
-    def _text(self, given: Given) -> str:
-        """What an answer did, such as `211 images as robin`."""
-        event = given.event
-        found = self._board.find(event.question)
-        size = 1 if found is None else len(found[1].by_distance)
-        labeled, samples = _counted(size - len(event.marked), self._noun), _counted(size, self._noun)
-        match event.answer:
-            case GivenAnswer.LABEL:
-                return f"{labeled} as {self._board.book.classes[event.label or 0]}"
-            case GivenAnswer.REFUSED:
-                return f"{samples} as mixed, without a label"
-            case GivenAnswer.UNSURE:
-                return f"{samples} left open"
-            case GivenAnswer.SPLIT if event.halves:
-                return f"{samples} split into {len(event.halves)} parts"
-        return f"{samples} as mixed, because this cluster cannot be split"
+        return receipt_of_answer(given, self._board, self._dataset.train_rows, self._noun, is_known=is_known)
 
     def _parts_of_split_clusters(self, events: Sequence[object]) -> dict[str, Sequence[Indices]]:
         """The parts of the clusters that are to be split, computed before any lock is taken.
@@ -680,6 +656,16 @@ class Project:
 
     # Questions.
 
+    @property
+    def _questions(self) -> Descriptions:
+        return Descriptions(
+            dataset=self._dataset,
+            board=self._board,
+            checks=self._checks,
+            page_ids=self._page_ids,
+            open_step=self._open_step,
+        )
+
     def _see(self, who: str, client: str, holding: Sequence[str]) -> list[str]:
         """Note which questions a page has, and return those that it should drop."""
 
@@ -695,74 +681,12 @@ class Project:
         """Whether a question still has to be answered, by this person if it is a check."""
         return self._board.is_waiting(question_id) or self._checks.is_waiting(question_id, who)
 
-    def _described(self, question_id: str) -> dict[str, Any]:
-        """A question in the form in which a page gets it."""
-        found = self._board.find(question_id)
-        if found is None or found[0].step.kind is Kind.SAMPLE:
-            return self._described_sample(question_id)
-        question, rows = found[1], self._dataset.train_rows
-        return {
-            "id": question_id,
-            "kind": Kind.CLUSTER.value,
-            "purpose": Purpose.ROUND.value,
-            "size": len(question.by_distance),
-            "half_of": question_id.rpartition(".")[0] if is_half(question) else None,
-            "guess": self._guess(question.guess),
-            "num_random": num_certainly_random(found[0].step),
-            **bands(question, rows),
-        }
-
-    def _described_sample(self, question_id: str) -> dict[str, Any]:
-        """A question about a single sample. A check looks like a question of the open step or, if that step asks about
-        clusters or has guesses that the check lacks, like a question of the hold-out."""
-        position, found = self._board.find_in_holdout(question_id), self._board.find(question_id)
-        guess, place = None, None
-        if found is not None:
-            step, question = found
-            row = int(self._dataset.train_rows[question.by_distance[0]])
-            guess, place = question.guess, (step.step.iteration, step.step.step)
-        elif position is not None:
-            row = int(self._dataset.test_rows[position])
-        else:
-            sample, open_step = self._checks.sample(question_id), self._open_step
-            rows = self._dataset.test_rows if sample.is_in_holdout else self._dataset.train_rows
-            row, needs_guess = int(rows[sample.position]), has_guesses(open_step)
-            is_of_step = open_step is not None and open_step.step.kind is Kind.SAMPLE
-            if open_step is not None and is_of_step and (sample.guess is not None or not needs_guess):
-                guess = sample.guess if needs_guess else None
-                place = open_step.step.iteration, open_step.step.step
-        return {
-            "id": self._page_ids.for_page(question_id, place),
-            "kind": Kind.SAMPLE.value,
-            "purpose": (Purpose.HOLDOUT if place is None else Purpose.ROUND).value,
-            "size": 1,
-            "image": row,
-            "half_of": None,
-            "guess": self._guess(guess),
-        }
-
-    def _guess(self, guess: int | None) -> int | None:
-        """The class that the model guesses. None if there is no guess, or no class with this id."""
-        return guess if guess is not None and guess < self._board.book.num_classes else None
-
-    def _has_guess(self, question_id: str) -> bool:
-        """Whether the page of a question could show a guess."""
-        found = self._board.find(question_id)
-        if found is not None:
-            return self._guess(found[1].guess) is not None
-        return self._checks.exists(question_id) and self._guess(self._checks.sample(question_id).guess) is not None
-
     def _has_text(self, row: int) -> bool:
         return isinstance(self._dataset, TextDataset) and 0 <= row < len(self._dataset.texts)
 
     def _text_in(self, row: int) -> str:
         assert isinstance(self._dataset, TextDataset)
         return self._dataset.texts[row]
-
-    def _exists(self, question_id: str) -> bool:
-        board = self._board
-        is_ordinary = board.find(question_id) is not None or board.find_in_holdout(question_id) is not None
-        return is_ordinary or self._checks.exists(question_id)
 
     def _reason_to_wait(self, client: str) -> str:
         """Why a page has nothing to show."""
@@ -774,7 +698,7 @@ class Project:
         if not others:
             return "The next questions come in a moment."
         people = "1 other person is" if len(others) == 1 else f"{len(others)} other people are"
-        return f"{people} still answering {_counted(len(held), 'question')}."
+        return f"{people} still answering {counted(len(held), 'question')}."
 
     def _minutes_left(self, round_answered: int) -> float | None:
         """About how long the people who are there need for the rest of the round. None if the time is not known."""
@@ -817,11 +741,3 @@ class Project:
 def _ids_of_halves(event: Answered) -> list[str]:
     """The questions about the parts into which an answer split a cluster."""
     return [f"{event.question}.{number}" for number in range(len(event.halves))]
-
-
-def _receipt(event_id: str | None, status: str, seq: int | None, text: str, label: int | None = None) -> dict[str, Any]:
-    return {"id": event_id, "status": status, "seq": seq, "text": text, "label": label, "question": None, "check": None}
-
-
-def _counted(number: int, noun: str) -> str:
-    return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"

@@ -13,8 +13,7 @@ from typing import Any
 from jinja2 import Environment, PackageLoader
 
 from raycal import __version__
-from raycal.config.labels import counted
-from raycal.errors import InputError, StorageError, one_line
+from raycal.errors import InputError, StorageError, counted, one_line
 from raycal.monitor.sweep_view import SweepView, TrialView
 from raycal.monitor.trial_lines import COLUMNS, by_urgency, cells, summary
 from raycal.report.figures.plates import plates

@@ -4,8 +4,8 @@ from collections.abc import Iterator, Mapping
 from math import ceil
 
 from raycal.config import ExperimentConfig
-from raycal.config.labels import counted
 from raycal.data import DatasetInfo
+from raycal.errors import counted
 
 FEWEST_STEPS = 30  # A training of fewer optimizer steps hardly moves the weights.
 

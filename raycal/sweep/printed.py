@@ -8,7 +8,7 @@ from shutil import get_terminal_size
 from textwrap import fill
 from typing import TYPE_CHECKING
 
-from raycal.config.labels import counted
+from raycal.errors import counted
 from raycal.monitor.summary import print_failures, print_summary
 from raycal.sweep.job import Job
 from raycal.sweep.preflight import describe

@@ -8,9 +8,9 @@ import pytest
 from PIL import Image
 
 from raycal.config import ExperimentConfig, Sweep, load_sweep
-from raycal.config.labels import counted, dataset_names
+from raycal.config.labels import dataset_names
 from raycal.dry_run.cost import print_estimate
-from raycal.errors import InputError
+from raycal.errors import InputError, counted
 from raycal.experiment import build
 from raycal.monitor.sweep_metrics import SweepMetrics
 from raycal.report.runs import Runs, Trial

@@ -144,7 +144,7 @@ def test_class_of_the_probe_itself_tells_nothing(birds: Project) -> None:
 
 def test_answer_after_undo_is_not_checked_again_and_another_person_is(birds: Project) -> None:
     assert send(birds, answer(1, "1.0.1", 0, shown=36))["check"]["text"] == "1 hidden check: missed"
-    assert send(birds, undo(2))["question"]["bands"] == birds._described("1.0.1")["bands"]
+    assert send(birds, undo(2))["question"]["bands"] == birds._questions.describe("1.0.1")["bands"]
     assert send(birds, answer(3, "1.0.1", 0, marked=[int(TRAIN_ROWS[592])]))["check"] is None
     second = send(birds, answer(4, "1.0.1", 0, marked=[int(TRAIN_ROWS[592])]), who="bo")
     assert second["status"] == "second"

@@ -1,6 +1,6 @@
 """The result of a labeling project in sentences, and what to do next."""
 
-from raycal.config.labels import counted
+from raycal.errors import counted
 from raycal.report.next_steps import Step
 from raycal.report.people.project import LabelingProject, noun_of, read_projects
 from raycal.report.runs import Runs

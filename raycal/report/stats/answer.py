@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 
-from raycal.config.labels import counted
+from raycal.errors import counted
 from raycal.report.runs import Group, Runs
 from raycal.report.stats import answer_words as words
 from raycal.report.stats.at_budget import AtBudget, at_budget

@@ -103,6 +103,7 @@ class AnnotationApp:
             "/static/{name:path}": self.static,
             "/api/state": self.state,
             "/api/events": self.events,
+            "/api/guidelines": self.guidelines,
             "/image/{row}/{size}": self.image,
             "/text/{row}": self.text,
         }
@@ -197,6 +198,10 @@ class AnnotationApp:
             return Response(media_type="text/event-stream")
         stream = self._live.stream(_person(request), lambda: self._gate.person_of(cookies) is not None)
         return StreamingResponse(stream, media_type="text/event-stream", headers={"X-Accel-Buffering": "no"})
+
+    async def guidelines(self, request: Request) -> Response:
+        """What the owner tells about the classes, with examples."""
+        return JSONResponse(await self._in(self._asking, self._project.guidelines))
 
     async def next(self, request: Request, body: Next) -> Response:
         """The next questions for a page."""

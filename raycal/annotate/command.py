@@ -33,6 +33,7 @@ from raycal.experiment.downloads import downloads, fetch_weights
 from raycal.experiment.with_people import WorkerOrder
 from raycal.people.checks import CheckRates
 from raycal.people.fold import fold
+from raycal.people.guidelines import Guidelines
 from raycal.people.log import read_events
 from raycal.people.prices import fit_prices, prices_yaml, timed_answers
 from raycal.people.probes import ProbeSettings, write_settings
@@ -328,6 +329,7 @@ def _project(job: Job, config: ExperimentConfig, run_folder: Folder, dataset: Lo
         stop_rules=_stop_rules(job),
         checks=CheckRates(**job.sweep.checks.model_dump()),
         seed=config.seed,
+        guidelines=Guidelines(**job.sweep.guidelines.model_dump()),
         epoch=epoch,
     )
 

@@ -28,6 +28,8 @@ class Project(Protocol):
 
     def more(self, who: str, question: str, page: int) -> Json: ...
 
+    def guidelines(self) -> Json: ...
+
     def texts(self, rows: Sequence[int]) -> list[tuple[int, str]]:
         """The row and the beginning of each of these texts. A row that is no text is left out."""
 

@@ -97,6 +97,10 @@ class OpeningProject:
         """Further samples of a cluster."""
         return self._opened.more(who, question, page)
 
+    def guidelines(self) -> Json:
+        """What the owner tells about the classes, and examples of each class."""
+        return self._opened.guidelines()
+
     def texts(self, rows: Sequence[int]) -> list[tuple[int, str]]:
         """The beginnings of some texts."""
         return self._opened.texts(rows)

@@ -12,6 +12,7 @@ from raycal.config.checks import ChecksConfig
 from raycal.config.expand import REQUIRED, Registries, checked, drawn, examples, expand
 from raycal.config.experiment import ExperimentConfig
 from raycal.config.grid import varied_by
+from raycal.config.guidelines import GuidelinesConfig
 from raycal.config.mapping import document_of
 from raycal.config.overrides import Overrides, apply_overrides
 from raycal.config.people import asks_people
@@ -44,6 +45,7 @@ class _SweepFile(Strict):
     stop: StopConfig | None = None
     probes: ProbesConfig | None = None
     checks: ChecksConfig | None = None
+    guidelines: GuidelinesConfig | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,6 +68,7 @@ class Sweep:
         stop: The rules by which a project of people suggests to stop.
         probes: How often a question of a project of people hides known samples.
         checks: How many questions of a project of people check labels.
+        guidelines: What the owner of a project of people tells those who label.
     """
 
     name: str
@@ -84,6 +87,7 @@ class Sweep:
     stop: StopConfig = field(default_factory=StopConfig)
     probes: ProbesConfig = field(default_factory=ProbesConfig)
     checks: ChecksConfig = field(default_factory=ChecksConfig)
+    guidelines: GuidelinesConfig = field(default_factory=GuidelinesConfig)
 
     @property
     def base(self) -> ExperimentConfig | None:
@@ -138,7 +142,7 @@ def load_sweep(source: str | Mapping[str, Any], registries: Registries, *, overr
         if reason is not None:
             problems.say(("scheduler",), reason)
     known = [*experiments.values(), *at_ends.values()]
-    for_people = {"stop": file.stop, "probes": file.probes, "checks": file.checks}
+    for_people = {"stop": file.stop, "probes": file.probes, "checks": file.checks, "guidelines": file.guidelines}
     for section in (name for name, block in for_people.items() if block is not None):
         if known and not any(map(asks_people, known)):
             problems.say((section,), "is for projects that people label, with expert: people")
@@ -161,6 +165,7 @@ def load_sweep(source: str | Mapping[str, Any], registries: Registries, *, overr
         stop=file.stop or StopConfig(),
         probes=file.probes or ProbesConfig(),
         checks=file.checks or ChecksConfig(),
+        guidelines=file.guidelines or GuidelinesConfig(),
     )
 
 

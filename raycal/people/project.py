@@ -29,6 +29,7 @@ from raycal.people.described import Descriptions
 from raycal.people.desk import Desk
 from raycal.people.events import Answered, ClassAdded, ClassRenamed, Closed, Event, GivenAnswer, Purpose, Undone
 from raycal.people.fold import Arrival
+from raycal.people.guidelines import Guidelines, describe_guidelines
 from raycal.people.incoming import RefusedError, SentAnswer, SentUndo, id_of, parse
 from raycal.people.log import GROUP_SECONDS, PEOPLE, AnswerLog, GroupCommit, NotStoredError
 from raycal.people.page_ids import PageIds
@@ -95,6 +96,7 @@ class Project:
         stop_rules: The rules by which the project suggests to stop.
         checks: How many questions check labels. None means that there are no checks.
         seed: The seed of the project, which decides what is checked.
+        guidelines: What the owner tells the people. None means that the owner says nothing.
         clock: Returns the time in seconds since any fixed moment.
         now: Returns the time of day that the log records.
         group_seconds: How long an answer waits for others that are stored with it.
@@ -118,6 +120,7 @@ class Project:
         stop_rules: StopRules | None = None,
         checks: CheckRates | None = None,
         seed: int = 0,
+        guidelines: Guidelines | None = None,
         clock: Callable[[], float] = time.monotonic,
         now: Callable[[], str] = utc_now,
         group_seconds: float = GROUP_SECONDS,
@@ -130,6 +133,7 @@ class Project:
         self._class_names, self._may_add_classes = tuple(class_names), may_add_classes
         self._rounds, self._round_budget = rounds, round_budget
         self._stop_rules = stop_rules or StopRules()
+        self._guidelines = guidelines or Guidelines()
         self._check_rates, self._seed = checks or CheckRates(), seed
         # The key is not the id of the project, because pages know that one.
         self._page_ids = PageIds(f"{run_folder.uri} {seed}" if self._check_rates.are_on else None)
@@ -291,6 +295,11 @@ class Project:
         if found is None:
             raise RefusedError("This question does not exist any more.")
         return {"images": more_images(found[1], self._dataset.train_rows, page)}
+
+    def guidelines(self) -> dict[str, Any]:
+        """What the owner tells about the classes, and examples of each class."""
+        with self._lock:
+            return describe_guidelines(self._guidelines, self._board, self._dataset.train_rows)
 
     def texts(self, rows: Sequence[int]) -> list[tuple[int, str]]:
         """The row and the beginning of each of these texts. A row that is no text is left out."""

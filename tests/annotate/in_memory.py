@@ -66,6 +66,10 @@ class InMemoryProject:
             raise InputError(f"there is no question {question}")
         return {"images": list(range(24 * page, 24 * page + 24))}
 
+    def guidelines(self) -> dict[str, Any]:
+        classes = [{"name": name, "text": "", "examples": [number]} for number, name in enumerate(self.classes)]
+        return {"text": "Look at the beak first.", "classes": classes}
+
     def submit(self, who: str, client: str, events: Sequence[object]) -> list[dict[str, Any]]:
         if self.fails_with is not None:
             raise self.fails_with

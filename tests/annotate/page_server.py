@@ -51,6 +51,7 @@ class Project:
     budget: int = 100
     name: str = "birds"
     texts: list[str] | None = None  # The samples are these texts instead of the images.
+    guidelines: Json = field(default_factory=lambda: {"text": "", "classes": []})
     epoch: str = "first"
     is_open: bool = True
     log: list[Json] = field(default_factory=list)
@@ -304,6 +305,8 @@ def handler(project: Project, pictures: Pictures) -> type[BaseHTTPRequestHandler
                     return self.json(project.state())
             if self.path == "/api/events":
                 return self.events()
+            if self.path == "/api/guidelines":
+                return self.json(project.guidelines)
             if self.path.startswith("/text/") and project.texts is not None:
                 return self.json(whole(project.texts[int(self.path.partition("?")[0].split("/")[2])]))
             if self.path.startswith("/image/"):

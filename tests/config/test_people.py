@@ -106,3 +106,15 @@ def test_all_wrong_checks_are_named() -> None:
 def test_checks_of_a_simulation_are_refused() -> None:
     with pytest.raises(InputError, match="checks: is for projects that people label, with expert: people"):
         load_sweep(sweep(expert="oracle") | {"checks": {"shared": 0}}, build.REGISTRIES)
+
+
+def test_guidelines_are_no_part_of_the_experiment_and_a_simulation_has_none() -> None:
+    words = {"text": "Look at the beak first.", "classes": {"robin": "A red breast."}}
+    plain, guided = load_sweep(sweep(), build.REGISTRIES), load_sweep(sweep() | {"guidelines": words}, build.REGISTRIES)
+
+    assert guided.guidelines.model_dump() == words
+    assert list(guided.experiments) == list(plain.experiments)
+    with pytest.raises(InputError, match=r"guidelines.classes.robin: should "):
+        load_sweep(sweep() | {"guidelines": {"classes": {"robin": 3}}}, build.REGISTRIES)
+    with pytest.raises(InputError, match="guidelines: is for projects that people label, with expert: people"):
+        load_sweep(sweep(expert="oracle") | {"guidelines": words}, build.REGISTRIES)

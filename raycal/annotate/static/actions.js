@@ -7,6 +7,7 @@ import { help, show } from "./dialogs.js";
 import { h, noun, plural } from "./dom.js";
 import { Grid } from "./grid.js";
 import { guessed, renderGuess } from "./guess.js";
+import { guidelines } from "./guidelines.js";
 import { say } from "./notices.js";
 import { api, ask, client, outbox, page, queue, zoom } from "./page.js";
 import { Palette } from "./palette.js";
@@ -38,6 +39,7 @@ export function perform(action) {
     case "pause": return pause();
     case "train": return void train();
     case "help": return help();
+    case "guidelines": return void guidelines();
     case "details": return details();
     case "odd": return grid?.target != null ? grid.toggle(grid.target) : undefined;
     case "zoom": return sample ? sample.enlarge() : grid?.enlarge(grid.target);

@@ -92,6 +92,11 @@ export class Api {
     return this.json("/api/state");
   }
 
+  /** @returns {Promise<import("./types").Guidelines>} */
+  guidelines() {
+    return this.json("/api/guidelines");
+  }
+
   /** @param {{client: string, holding: string[], want: number}} request @returns {Promise<{questions: Question[], wait: string | null, lost?: string[]}>} */
   next(request) {
     return this.json("/api/next", request);

@@ -74,6 +74,7 @@ export function renderActions() {
     ["Space", `more ${noun}s`, "more", cluster],
     ["G", "model's guess", "guess", guessed() && !queue.current?.guessShown],
     ["Z", "undo", "undo", mayUndo()],
+    ["H", "guidelines", "guidelines", question],
     ["P", "pause", "pause", question],
     ["T", "train now", "train", state?.role === "owner" && state.phase === "open"],
   ];

@@ -61,7 +61,7 @@ export function show(name, title, button, keys, ...children) {
 export function help() {
   const box = h("input", { type: "checkbox", id: "keys-on", onchange: () => singleKeys.set(box.checked) });
   box.checked = singleKeys.on;
-  show("help", "keys", "Close", ["?", "h"], h("h2", {}, "Keys"),
+  show("help", "keys", "Close", ["?"], h("h2", {}, "Keys"),
     h("dl", {}, ...helpLines().map(([key, does]) => h("div", {}, h("dt", {}, h("kbd", {}, key)), h("dd", {}, does)))),
     h("p", { class: "hint" }, `Click the ${noun} to mark it as odd, Shift-click for a range. ${noun === "text" ? "Press" : "Rest the pointer on it, or press"} long on a touch screen, to enlarge it. A swipe to the left means that you can't tell.`),
     h("label", { class: "switch" }, box, "react to single keys"));

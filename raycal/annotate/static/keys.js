@@ -7,7 +7,7 @@ export const DOUBLE_PRESS_MS = 250;
 
 /** @type {Record<string, string>} */
 const ACTIONS = {
-  "/": "search", "?": "help", h: "help", n: "new", x: "mixed", s: "split", u: "unsure", z: "undo", ".": "again", o: "odd",
+  "/": "search", "?": "help", h: "guidelines", n: "new", x: "mixed", s: "split", u: "unsure", z: "undo", ".": "again", o: "odd",
   g: "guess", p: "pause", t: "train", c: "crop", " ": "more", enter: "zoom", escape: "close",
   arrowleft: "left", arrowright: "right", arrowup: "up", arrowdown: "down",
 };
@@ -29,6 +29,7 @@ export const helpLines = () => [
   ["G", "show what the model guesses"],
   ["P", "pause the clock"],
   ["T", "train now (only the owner can)"],
+  ["H", "guidelines, with examples of each class"],
   ["?", "these keys"],
 ];
 

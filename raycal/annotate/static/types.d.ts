@@ -52,6 +52,9 @@ export type Receipt = {
 /** The hidden checks of an answered question, by their rows. */
 export type Check = { text: string; found: number[]; missed: number[]; advice: string };
 
+/** What the owner tells about the classes, and rows of examples. */
+export type Guidelines = { text: string; classes: { name: string; text: string; examples: number[] }[] };
+
 /** A class without an id waits to be created. */
 export type Class_ = { id: number | null; name: string; count: number };
 

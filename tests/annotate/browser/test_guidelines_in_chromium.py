@@ -1,0 +1,44 @@
+"""Opens the guidelines in Chromium."""
+
+from typing import Any
+
+from conftest import Tab
+from page_server import PageServer, Project
+
+
+def test_guidelines_show_words_and_examples_and_no_markup(context: Any, singles: Project) -> None:
+    singles.guidelines = {
+        "text": "Look at the beak first.\n\nThen at the <b>tail</b>.",
+        "classes": [
+            {"name": "sparrow", "text": "", "examples": []},
+            {"name": "robin", "text": "A red breast.", "examples": [3, 5]},
+        ],
+    }
+    with PageServer(singles) as server:
+        tab = Tab(context, server)
+        tab.press("h")
+        tab.page.wait_for_selector("dialog.guidelines")
+        paragraphs = tab.page.locator("dialog.guidelines > p").all_inner_texts()
+        assert paragraphs == ["Look at the beak first.", "Then at the <b>tail</b>."]
+        assert tab.page.locator("dialog.guidelines h3").all_inner_texts() == ["sparrow", "robin"]
+        assert tab.page.locator("dialog.guidelines .examples img").count() == 2
+        assert tab.page.get_by_role("img", name="2 images with this label").count() == 1
+        tab.page.keyboard.press("h")
+        tab.page.wait_for_selector("dialog.guidelines", state="detached")
+        tab.press("2")
+        tab.sent()
+        assert tab.errors == []
+    assert [event["label"] for event in singles.log] == [1]
+
+
+def test_guidelines_without_words_and_without_a_connection(context: Any, singles: Project) -> None:
+    with PageServer(singles) as server:
+        tab = Tab(context, server)
+        tab.page.get_by_role("button", name="guidelines").click()
+        assert "has written no guidelines" in tab.text("dialog.guidelines")
+        tab.page.get_by_role("button", name="Close").click()
+        context.set_offline(True)
+        tab.press("h")
+        tab.page.wait_for_function(
+            "() => document.getElementById('receipt').textContent.includes('guidelines cannot be loaded')"
+        )

@@ -1,0 +1,39 @@
+from pathlib import Path
+
+from small_project import TRAIN_ROWS, answer, clusters, halve, project, samples
+
+from raycal.people.guidelines import NUM_EXAMPLES, Guidelines
+from raycal.people.project import OPEN
+from raycal.storage.folder import Folder
+
+GUIDELINES = Guidelines(text="Look at the beak first.", classes={"ROBIN": "A red breast.", "owl": "Large eyes."})
+
+
+def test_classes_have_their_texts_and_the_first_samples_that_were_labeled_alone(tmp_path: Path) -> None:
+    with project(Folder.at(str(tmp_path)), guidelines=GUIDELINES) as birds:
+        birds.open_step(clusters(1), 0, OPEN, halve=halve)
+        birds.submit("ana", "a1", [answer(1, "0.0.0", 1)])
+        birds.open_step(samples(), 0, OPEN)
+        labels = (1, 0, 1, 1, 1, 1)
+        birds.submit("ana", "a1", [answer(number + 2, f"0.1.{number}", label) for number, label in enumerate(labels)])
+
+        found = birds.guidelines()
+
+    robins = [int(TRAIN_ROWS[300 + 7 * number]) for number in (0, 2, 3, 4)]
+    assert len(robins) == NUM_EXAMPLES
+    assert found == {
+        "text": "Look at the beak first.",
+        "classes": [
+            {"name": "wren", "text": "", "examples": [int(TRAIN_ROWS[307])]},
+            {"name": "robin", "text": "A red breast.", "examples": robins},
+            *({"name": name, "text": "", "examples": []} for name in ("tit", "crow", "jay")),
+            {"name": "owl", "text": "Large eyes.", "examples": []},
+        ],
+    }
+
+
+def test_samples_of_the_hold_out_are_no_examples(tmp_path: Path) -> None:
+    with project(Folder.at(str(tmp_path)), holdout=5) as birds:
+        birds.submit("ana", "a1", [answer(1, "h.0", 1)])
+
+        assert [one["examples"] for one in birds.guidelines()["classes"]] == [[]] * 5

@@ -37,14 +37,18 @@ SETTINGS = """\
   training: {epochs: 1, batch_size: 16, learning_rate: 0.005, image_size: 32}
   seed: 1
 """
+# Whether a check is asked depends on how long the model is trained, so the logs of two projects with checks differ.
+NO_CHECKS = "checks: {repeats: 0, shared: 0, audits: 0}"
 DIGITS = f"""\
 name: digits
+{NO_CHECKS}
 experiment:
   dataset: {{name: digits, train_size: 60, test_size: 40}}
   scenario: cluster+uncertain
 {SETTINGS}"""
 IMAGES = f"""\
 name: shapes
+{NO_CHECKS}
 experiment:
   dataset: {{name: images, root: ROOT}}
   scenario: uncertain+cluster

@@ -1,4 +1,4 @@
-"""Tests the error rate of a team that second opinions show."""
+"""Tests the error rate of a team that the labels of two people show."""
 
 import numpy as np
 import pytest
@@ -63,6 +63,15 @@ def test_pairs_of_labels_for_single_samples_count() -> None:
     # The Wilson interval of 4 of 40 is 0.0396 to 0.2305.
     assert found.low == pytest.approx(rate_of_disagreement(0.0396, 5), abs=1e-4)
     assert found.high == pytest.approx(rate_of_disagreement(0.2305, 5), abs=1e-4)
+
+
+def test_questions_that_are_shared_on_purpose_count() -> None:
+    firsts = [answered(number + 1, f"0.0.{number}", "ana", 1) for number in range(FEWEST_PAIRS)]
+    shared = [answered(100 + one.seq, f"shared.{one.seq}", "ben", 0 if one.seq <= 2 else 1) for one in firsts]
+
+    found = error_rate(fold([*firsts, *shared], CLASSES))
+
+    assert (found.pairs, found.differing) == (FEWEST_PAIRS, 2)
 
 
 @pytest.mark.parametrize(

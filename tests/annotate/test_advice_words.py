@@ -130,12 +130,12 @@ def test_errors_that_are_not_known_are_said_to_be_zero() -> None:
     known = ErrorRate(pairs=40, differing=4, rate=0.051, low=0.02, high=0.124)
 
     assert error_words(unknown) == (
-        "errors: not known, because only 3 answers about single images have a second opinion, and at least 20 are "
-        "needed; the simulated people do not err"
+        "errors: not known, because only 3 single images were labeled by two people, and at least 20 are needed; the "
+        "simulated people do not err"
     )
     assert error_words(known, "text") == (
-        "errors: 5.1% of the answers about a single text (95 % interval 2.0% to 12.4%), because 4 of 40 second "
-        "opinions differ"
+        "errors: 5.1% of the answers about a single text (95 % interval 2.0% to 12.4%), because 4 of 40 labels of "
+        "a second person differ"
     )
 
 

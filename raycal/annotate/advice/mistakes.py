@@ -1,12 +1,12 @@
 """How often the people of a team err, as far as their log shows it."""
 
-from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import combinations
 from math import sqrt
 
-from raycal.algorithm.records import Kind
 from raycal.people.fold import Book
-from raycal.report.stats.estimate import CONFIDENCE
+from raycal.people.quality import labels_of_people
+from raycal.people.results import wilson_interval
 
 # With fewer pairs of answers than this, no error rate is estimated.
 FEWEST_PAIRS = 20
@@ -17,7 +17,7 @@ class ErrorRate:
     """The share of wrong answers about single samples, with its 95 % interval.
 
     Attributes:
-        pairs: The number of pairs of independent answers to the same question.
+        pairs: The number of pairs of labels that two people gave to the same sample independently of each other.
         differing: The number of these pairs whose labels differ.
         rate: The estimated share of wrong answers. None if there are too few pairs.
         low: The lower end of the interval. None if there are too few pairs.
@@ -32,15 +32,12 @@ class ErrorRate:
 
 
 def error_rate(book: Book) -> ErrorRate:
-    """Estimate the error rate from the questions about single samples that more than one answer labeled.
-
-    The answer that counts is compared with each second opinion. The questions belong to the rounds or to the hold-out.
-    """
-    pairs = list(_pairs(book))
+    """Estimate the error rate from the samples that several people labeled alone: each two people are a pair."""
+    pairs = [pair for labels in labels_of_people(book) for pair in combinations(labels.values(), 2)]
     differing = sum(first != second for first, second in pairs)
     if len(pairs) < FEWEST_PAIRS:
         return ErrorRate(pairs=len(pairs), differing=differing, rate=None, low=None, high=None)
-    low, high = _wilson(differing, len(pairs))
+    low, high = wilson_interval(differing / len(pairs), len(pairs)) or (0.0, 1.0)
     rate, at_low, at_high = (
         rate_of_disagreement(share, book.num_classes) for share in (differing / len(pairs), low, high)
     )
@@ -58,20 +55,3 @@ def rate_of_disagreement(disagreement: float, num_classes: int) -> float:
         return 0.0
     most = (num_classes - 1) / num_classes
     return most * (1 - sqrt(max(0.0, 1 - disagreement / most)))
-
-
-def _pairs(book: Book) -> Iterator[tuple[int, int]]:
-    for question, others in book.second_opinions.items():
-        first = book.counted(question)
-        if first is None or first.kind is not Kind.SAMPLE or first.label is None:
-            continue
-        for other in others:
-            if other.label is not None and other.who != first.who:
-                yield first.label, other.label
-
-
-def _wilson(successes: int, number: int) -> tuple[float, float]:
-    from scipy.stats import binomtest  # slow to import
-
-    interval = binomtest(successes, number).proportion_ci(CONFIDENCE, method="wilson")
-    return float(interval.low), float(interval.high)

@@ -30,12 +30,12 @@ def error_words(rate: ErrorRate, noun: str = "image") -> str:
     """What is known about the errors of the team."""
     if rate.rate is None or rate.low is None or rate.high is None:
         return (
-            f"errors: not known, because only {rate.pairs} answers about single {noun}s have a second opinion, and at "
+            f"errors: not known, because only {rate.pairs} single {noun}s were labeled by two people, and at "
             f"least {FEWEST_PAIRS} are needed; the simulated people do not err"
         )
     return (
         f"errors: {rate.rate:.1%} of the answers about a single {noun} (95 % interval {rate.low:.1%} to "
-        f"{rate.high:.1%}), because {rate.differing} of {rate.pairs} second opinions differ"
+        f"{rate.high:.1%}), because {rate.differing} of {rate.pairs} labels of a second person differ"
     )
 
 

@@ -14,6 +14,8 @@ from torch.nn import functional
 from raycal.algorithm.records import Floats, Labels
 from raycal.data import ImageDataset, LoadedDataset, TextDataset, VectorDataset
 from raycal.errors import InputError
+from raycal.learner.activations import DeviceActivations, kept_activations
+from raycal.learner.behind import BehindFrozen
 from raycal.learner.compiled import BatchSizes, compiled
 from raycal.learner.device import DeviceSettings
 from raycal.learner.embedding_cache import backbone_digest, cached_embeddings
@@ -75,7 +77,7 @@ class FeatureExtractor:
         device_settings: DeviceSettings,
         frozen_up_to: str | None = None,
     ) -> None:
-        self.dataset, self.device_settings = dataset, device_settings
+        self.dataset, self.device_settings, self._frozen_up_to = dataset, device_settings, frozen_up_to
         self._image_size, self._network_source = image_size, network_source
         self._facts = networks.facts(network)
         _refuse_other_kind(self._facts, dataset)
@@ -112,6 +114,36 @@ class FeatureExtractor:
         sizes = BatchSizes(training_batch, self.scoring_batch)
         self.running = compiled(self.network, self.head, sizes, self.inputs, self.device_settings, alone=alone)
         self.device_settings = replace(self.device_settings, compiled=self.running is not self.network)
+
+    def skip_frozen_layers(self) -> bool:
+        """Compute the activations of the frozen layers once, and run only the layers behind them from now on.
+
+        Returns:
+            Whether this is possible. The images must not be augmented afterwards.
+        """
+        layer = self._frozen_up_to
+        if layer is None or self.device_settings.compiled or self.dataset.kind != "images":
+            return False
+        behind, images = BehindFrozen(self.network, layer), self.inputs
+        rows = np.arange(len(self.dataset.labels))
+
+        def activations(begin: int) -> Tensor:
+            part = slice(begin, min(begin + self.scoring_batch, len(rows)))
+            (batch,) = images.batches(rows[part], [slice(0, part.stop - part.start)])
+            self.network.eval()
+            with self.device_settings.autocast():
+                return behind.activations(batch)
+
+        with self.device_settings.autocast():
+            (first,) = images.batches(rows[: self.scoring_batch], [slice(0, min(self.scoring_batch, len(rows)))])
+            if not behind.is_exact(first):
+                return False
+        key = {**self._key_of(rows), "layer": layer}
+        stored = kept_activations(key, len(rows), activations(0)[:1], activations, self.scoring_batch)
+        if stored is None:
+            return False
+        self.inputs, self.running = DeviceActivations(stored, images.elements, self.device_settings), behind
+        return True
 
     def reset(self, rng: np.random.Generator) -> None:
         """Restore the initial weights and draw the head from `rng` as torch draws a linear layer."""
@@ -180,17 +212,22 @@ class FeatureExtractor:
         """
         key = {
             "content": f"features of the {what} before training",
+            "workers": workers,
+            **self._key_of(rows),
+        }
+        return cached_embeddings(key, compute)
+
+    def _key_of(self, rows: npt.NDArray[np.int64]) -> dict[str, object]:
+        """The values on which the bits of anything depend that the initial network computes from some rows."""
+        key = {
             "images": self.dataset.digest_of_rows(rows),
             "backbone": backbone_digest(self._initial, self._head_prefix),
             "image_size": self._image_size,
             "scoring_batch": self.scoring_batch,
-            "workers": workers,
             "hardware": self.device_settings.hardware(),
             **self.device_settings.describe(),
         }
-        if self._network_source:
-            key["network"] = self._network_source
-        return cached_embeddings(key, compute)
+        return key | ({"network": self._network_source} if self._network_source else {})
 
     @torch.inference_mode()
     def probs(self, embeddings: Floats) -> Floats:

@@ -39,6 +39,18 @@ def freeze_up_to(network: nn.Module, layer: str) -> None:
             _keep_in_evaluation(module)
 
 
+def frozen_layers(network: nn.Module, layer: str) -> list[nn.Module]:
+    """The layers that run completely before the end of a layer, without the layers inside of them."""
+    modules = list(network.named_modules())
+    end = _end(modules, layer)
+    found: dict[str, nn.Module] = {}
+    for path, module in modules[:end]:
+        is_inside = any(path.startswith(f"{outer}.") for outer in found)
+        if _end(modules, path) <= end and not is_inside:
+            found[path] = module
+    return list(found.values())
+
+
 def _end(modules: list[tuple[str, nn.Module]], layer: str) -> int:
     """The number of modules up to and including a layer and all that it contains; 0 if there is no such layer."""
     if not layer:

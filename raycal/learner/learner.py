@@ -72,6 +72,8 @@ class NetworkLearner(ABC):
         self.extractor, self._dataset, self._training, self._new_loss = extractor, extractor.dataset, training, loss
         self._new_optimizer, self._augmentations = optimizer, augmentations
         extractor.compile(self._network_batch(), alone=self.team.size == 1)
+        if self.team.size == 1 and not augmentations and not training.horizontal_flip:
+            extractor.skip_frozen_layers()
         self.device_settings, self.weights_digest = extractor.device_settings, extractor.weights_digest
 
     @together

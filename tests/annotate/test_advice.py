@@ -110,7 +110,7 @@ def project_files(folder: Path) -> dict[str, bytes]:
     return {str(path): path.read_bytes() for path in (folder / "runs" / "digits").rglob("*") if path.is_file()}
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.timeout(1800)
 def test_advice_names_a_policy_and_is_a_sweep_of_its_own(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     file = label(tmp_path, rounds=2)

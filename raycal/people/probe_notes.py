@@ -3,6 +3,7 @@
 from typing import Any
 
 from raycal.algorithm.records import Indices
+from raycal.errors import counted
 from raycal.people.probe_results import MANY_MISSES, ProbeOutcome
 
 
@@ -16,7 +17,7 @@ def note_of(outcome: ProbeOutcome, rows: Indices, noun: str) -> dict[str, Any]:
     """
     found, missed = len(outcome.found), len(outcome.missed)
     result = f"{found} found, {missed} missed" if found and missed else "found" if found else "missed"
-    number = "1 hidden check" if found + missed == 1 else f"{found + missed} hidden checks"
+    number = counted(found + missed, "hidden check")
     advice = ""
     if outcome.has_missed_many:
         advice = (

@@ -14,6 +14,7 @@ import numpy as np
 
 from raycal.algorithm.questions import StepQuestions
 from raycal.algorithm.records import Kind
+from raycal.errors import counted
 from raycal.people.events import GivenAnswer
 from raycal.people.exact_interval import exact_upper_bound
 from raycal.people.fold import Book
@@ -80,13 +81,12 @@ class QualityOfClusters:
         """
         found, shown = self.misses.shown - self.misses.missed, self.misses.shown
         low, high = self.misses.interval
-        checks = "hidden check" if shown == 1 else "hidden checks"
         sentences = [
-            f"People found {found:,} of {shown:,} {checks}, so they overlook about {self.misses.share or 0:.1%} of the "
-            f"odd {noun}s (95 % interval {low:.1%} to {high:.1%})."
+            f"People found {found:,} of {counted(shown, 'hidden check')}, so they overlook about "
+            f"{self.misses.share or 0:.1%} of the odd {noun}s (95 % interval {low:.1%} to {high:.1%})."
         ]
         if self.odd is not None:
-            odd, clusters = self.odd, f"{self.odd.clusters:,} labeled cluster{'' if self.odd.clusters == 1 else 's'}"
+            odd, clusters = self.odd, counted(self.odd.clusters, "labeled cluster")
             sentences.append(
                 f"Of {odd.seen:,} random {noun}s in {clusters} that could not be shown whole, {odd.odd:,} "
                 f"{'was' if odd.odd == 1 else 'were'} marked as odd: with the overlooked ones, about {odd.share:.1%} "

@@ -1,8 +1,9 @@
-"""Draws the figure of README.md from the folder of a finished sweep: test accuracy by human interactions.
+"""Draws the figure of README.md from the folder of `evidence.yaml`: test accuracy by human interactions, on each dataset.
 
-    make readme-figure     # after `make quickstart`
+    python sweeps/readme_figure.py runs/evidence sweeps/figures/evidence.png
 
-The ink is dark and the background is white, so that the figure can be read on light and on dark pages.
+The trials with equally many optimizer steps are drawn. The ink is dark and the background is white, so that the figure
+can be read on light and on dark pages.
 """
 
 import sys
@@ -14,8 +15,9 @@ from matplotlib.figure import Figure
 import raycal
 from raycal.report.figures.end_labels import spread
 
-SIZE, DPI = (7.2, 3.0), 100  # Inches, and dots per inch.
+SIZE, DPI = (10.4, 3.4), 100  # Inches, and dots per inch.
 LINE_OF_TEXT = 0.07  # The height of a label as a share of the height of the axes.
+TITLES = {"cifar10": "5,000 images of CIFAR-10", "aid": "5,000 aerial photos (AID)"}
 
 
 def label_lines(ax: Axes) -> None:
@@ -27,7 +29,7 @@ def label_lines(ax: Axes) -> None:
     shares = [(end - lowest) / (highest - lowest) for end in ends]
     heights = spread(shares, [LINE_OF_TEXT] * len(lines), 0.0, 1.0)
     for line, end, height in zip(lines, ends, heights, strict=True):
-        name = "supervised: all images labeled" if line.get_label().startswith("_") else line.get_label()
+        name = "all images labeled" if line.get_label().startswith("_") else line.get_label()
         ax.annotate(
             f"{name}  {end:.2f}",
             (1.02, height),
@@ -40,10 +42,13 @@ def label_lines(ax: Axes) -> None:
 
 def main(sweep: str, picture: str) -> None:
     """Draw the results in the folder `sweep` into the file `picture`."""
+    results = raycal.read_sweep(sweep)
     figure = Figure(figsize=SIZE, layout="constrained", facecolor="white")
-    ax = figure.subplots()
-    raycal.plot_accuracy(raycal.read_sweep(sweep), ax, legend=False)
-    label_lines(ax)
+    panels = figure.subplots(1, len(TITLES))
+    for ax, (dataset, title) in zip(panels, TITLES.items(), strict=True):
+        ax.set_title(title)
+        raycal.plot_accuracy(results, ax, dataset=dataset, settings={"training.stop": "steps"}, legend=False)
+        label_lines(ax)
     Path(picture).parent.mkdir(exist_ok=True)
     figure.savefig(picture, dpi=DPI, metadata={"Software": None})
 

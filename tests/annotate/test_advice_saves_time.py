@@ -1,15 +1,30 @@
-"""Measures on three data sets whether the advised policy reaches an accuracy in less time than the default one.
+"""Measures on several data sets whether the advised policy reaches an accuracy in less time than the default one.
 
 Simulated people with hidden prices and errors label two rounds of a project with the default scenario. From these
 labels and times alone, the advice is made. Then the default policy and the advised one label the whole data set anew,
 with the hidden prices and errors, and with seeds that nobody has seen.
 
-Measured on 2026-11-28 (one run, five seeds, a shared machine with two cores): made_up 0.40 with the advice
-`uncertain-only`; digits 1.00 and breast_cancer 1.00, where the advice is to stay. The goal of 0.85 on all three data
-sets is missed.
+Measured on 2026-11-28 (one run, five seeds, a shared machine with two cores):
+
+| data set | advice | time to the accuracy that the default reaches, advised policy / default |
+|---|---|---|
+| made_up | `uncertain-only` | 0.40 |
+| 4,000 aerial photos of AID, features of a MobileNetV2 | `uncertain-only` | 0.29 |
+| 4,000 images of CIFAR-10, features of a MobileNetV2 | to stay | 1.00 |
+| digits | to stay | 1.00 |
+| breast_cancer | to stay | 1.00 |
+
+The goal of 0.85 is reached on two data sets of five. On CIFAR-10 the advice misses a policy that would need 0.40 of the
+time (three seeds), clusters labeled from 70 % alike. A likely reason is that most labels so far come from clusters that
+were pure enough: the simulated pool has no images of refused clusters, so its images are easier than those of the
+project.
+
+`RAYCAL_ADVICE_FILES` names a folder of `.npz` files with the arrays `vectors` and `label`, each of which is one more
+data set, such as the features of real images.
 """
 
-from collections.abc import Mapping
+import os
+from functools import partial
 from pathlib import Path
 from statistics import fmean
 from typing import Any
@@ -46,6 +61,7 @@ HIDDEN = Team(
 SEEDS = (20, 21, 22, 23, 24)
 GOAL, MOST = 0.85, 1.05
 ROUNDS = 4
+FILES = "RAYCAL_ADVICE_FILES"  # the folder of further data sets
 
 Samples = tuple[npt.NDArray[np.float32], npt.NDArray[np.int64]]
 
@@ -118,7 +134,18 @@ def mean_time_to(trials: PolicyTrials, target: float, guessing: float) -> float:
     return float("inf")
 
 
-SOURCES: Mapping[str, Any] = {"digits": (digits, 30), "breast_cancer": (breast_cancer, 24), "made_up": (made_up, 40)}
+def from_file(file: Path) -> Samples:
+    """At most 4,000 samples of a file with the arrays `vectors` and `label`, such as features of real images."""
+    with np.load(file) as arrays:
+        vectors, labels = arrays["vectors"], arrays["label"]
+    chosen = np.random.default_rng(0).permutation(len(labels))[:4000]
+    vectors = vectors[chosen].astype(np.float32)
+    return (vectors - vectors.mean(0)) / np.maximum(vectors.std(0), 1e-6), labels[chosen].astype(np.int64)
+
+
+SOURCES: dict[str, Any] = {"digits": (digits, 30), "breast_cancer": (breast_cancer, 24), "made_up": (made_up, 40)}
+for one in sorted(Path(os.environ.get(FILES, "/nonexistent")).glob("*.npz")):
+    SOURCES[one.stem] = (partial(from_file, one), 100)
 
 
 @pytest.mark.long
@@ -183,6 +210,5 @@ def test_advised_policy_needs_less_time(name: str, tmp_path: Path, capsys: pytes
     for option, price in prices.items():
         if option != "seconds_per_cluster":
             assert price == pytest.approx(HIDDEN.prices[option], rel=0.15), option
-    # The goal is missed where the default is as good as any policy, so that the advice is to stay. Advice that costs
-    # time is an error.
+    # The goal is missed where the advice is to stay. Advice that costs time is an error.
     assert ratio <= MOST

@@ -167,7 +167,8 @@ def _checked(book: Book) -> list[tuple[Answered, Answered]]:
     found = []
     for question in book.questions:
         check, event = check_of(question), book.counted(question)
-        if check is None or check.purpose is Purpose.AUDIT or event is None or event.label is None:
+        is_about_answer = check is not None and check.purpose in (Purpose.REPEAT, Purpose.SHARED)
+        if check is None or not is_about_answer or event is None or event.label is None:
             continue
         original = originals.get(check.number)
         if original is not None and original.label is not None:

@@ -41,6 +41,9 @@ class Bots:
             replies[question.id] = self._reply(questions.kind, question)
         return questions.rows(replies, spent=spent)
 
+    def amendments(self, iteration: int) -> dict[int, int]:
+        return {}
+
     def _reply(self, kind: Kind, question: Question) -> Reply:
         if kind is Kind.SAMPLE:
             of_samples = self._oracle.label_samples(question.indices, self._rng)

@@ -9,8 +9,9 @@ A round in which no label differs from the ledger has no file. Neither has a rou
 """
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import Self
 
 from raycal.algorithm.questions import StepQuestions
 from raycal.errors import InputError
@@ -52,6 +53,30 @@ class Look:
     def is_changed(self) -> bool:
         """Whether the label is another one than before the look."""
         return self.label != self.before.label
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LookCounts:
+    """How many samples people have looked at again.
+
+    Attributes:
+        number: The number of samples.
+        changed: How many of them have another label now.
+        unsure: For how many of them the person could not tell, so that the label stays.
+    """
+
+    number: int = 0
+    changed: int = 0
+    unsure: int = 0
+
+    @classmethod
+    def of(cls, looks: Sequence[Look]) -> Self:
+        """Count some looks."""
+        return cls(
+            number=len(looks),
+            changed=sum(look.is_changed for look in looks),
+            unsure=sum(look.answer.label is None for look in looks),
+        )
 
 
 def looks_of(book: Book, steps: Iterable[StepQuestions]) -> list[Look]:

@@ -177,6 +177,16 @@ def test_round_without_amended_labels_has_no_file(run: Folder) -> None:
     assert not run.exists(AMENDMENTS)
 
 
+def test_file_of_a_round_stays_when_the_worker_is_killed_before_the_first_question(run: Folder) -> None:
+    with project(run, checks=LOOKS) as birds:
+        disagree(birds)
+        birds.submit("cid", "c1", [answer(9000, f"look_again.{SECOND}", 2)])
+        assert in_force(run, 1) == {SECOND: 2}
+        birds.submit("cid", "c1", [undo(9001), answer(9002, f"look_again.{FIRST}", 1)])
+        assert in_force(run, 1) == {SECOND: 2}
+        assert in_force(run, 2) == {SECOND: 0, FIRST: 1}
+
+
 def test_class_that_the_network_does_not_have_yet_waits_for_one_round(run: Folder) -> None:
     with project(run, checks=LOOKS, class_names=("wren", "robin", "tit")) as birds:
         disagree(birds)

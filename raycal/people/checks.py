@@ -250,7 +250,7 @@ class Checks:
         if is_in_between:
             most = int(self._rates.look_again * self._num_others) - self._num_checks[Purpose.LOOK_AGAIN]
             waiting = waiting[: max(0, most)]
-        return iter(waiting)
+        yield from waiting
 
     def _cluster_labels(self) -> ClusterLabels:
         board = self._board

@@ -103,6 +103,36 @@ def test_interruptions_change_nothing_and_questions_are_made_once(scenario: str)
     assert interrupted.made == undisturbed.made == len(interrupted.steps)
 
 
+class Amending(Bots):
+    """Annotators who amend the label of the sample that they labeled first, before the third iteration."""
+
+    def amendments(self, iteration: int) -> dict[int, int]:
+        return {self.first: self.amended} if iteration >= 2 else {}
+
+    @property
+    def first(self) -> int:
+        return int(self.steps[0, 0].first[0].by_distance[0])
+
+    @property
+    def amended(self) -> int:
+        return (int(self._oracle.truth(np.array([self.first]))[0]) + 1) % 2
+
+
+def test_amended_label_is_trained_on_from_its_iteration_on() -> None:
+    truth = World().true_labels
+    people, plain = Amending(Oracle(truth), 0), Bots(Oracle(truth), 0)
+    amended, unchanged = run_with(people, "uncertain-only"), run_with(plain, "uncertain-only")
+
+    labels = [result.pool.labels[people.first] for result in amended]
+    before = truth[people.first]
+    assert len(labels) > 2
+    assert labels == [before, before, *[people.amended] * (len(labels) - 2)]
+    assert people.amended != before
+    for expected, result in zip(unchanged[:2], amended[:2], strict=True):
+        assert [*map(facts, result.ledger)] == [*map(facts, expected.ledger)]
+        assert result.pool.labels.tolist() == expected.pool.labels.tolist()
+
+
 def test_cluster_questions_show_the_samples_nearest_to_the_centroid_first() -> None:
     bots = Bots(Oracle(World().true_labels), 0)
     run_with(bots, "cluster-only", iterations=1)

@@ -9,6 +9,7 @@ import hashlib
 from collections import Counter, defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import islice
 
 import numpy as np
 
@@ -246,11 +247,8 @@ class Checks:
             yield Check(Purpose.AUDIT, order[chosen].pop(0)).id
 
     def _due_looks(self, *, is_in_between: bool) -> Iterator[str]:
-        waiting = self._looks.waiting()
-        if is_in_between:
-            most = int(self._rates.look_again * self._num_others) - self._num_checks[Purpose.LOOK_AGAIN]
-            waiting = waiting[: max(0, most)]
-        yield from waiting
+        most = int(self._rates.look_again * self._num_others) - self._num_checks[Purpose.LOOK_AGAIN]
+        yield from islice(self._looks.waiting(), max(0, most) if is_in_between else None)
 
     def _cluster_labels(self) -> ClusterLabels:
         board = self._board

@@ -23,6 +23,8 @@ from raycal.people.check_ids import Check, check_of
 from raycal.people.events import Answered, Purpose
 from raycal.people.fold import Arrival, Book
 
+# The checks whose answers are opinions about a label.
+OPINIONS = (Purpose.REPEAT, Purpose.SHARED, Purpose.AUDIT)
 # Each step with its questions and the replies to them, from the oldest step to the newest one.
 AnsweredSteps = Iterable[tuple[StepQuestions, Iterable[tuple[Question, Reply]]]]
 
@@ -49,19 +51,6 @@ class Opinion(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ClosedLabels:
-    """What is known about the samples of D^L from the closed steps.
-
-    Attributes:
-        singles: The answer that gave each sample its label.
-        opinions: Labels from second opinions and from clusters, by the sample.
-    """
-
-    singles: Mapping[int, Answered] = field(default_factory=dict)
-    opinions: Mapping[int, Sequence[Opinion]] = field(default_factory=dict)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Disagreement:
     """A sample of D^L whose label is in doubt.
 
@@ -81,6 +70,21 @@ class Disagreement:
     def question(self) -> str:
         """The id of the question in which a person looks at the sample again."""
         return Check(Purpose.LOOK_AGAIN, self.sample).id
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClosedLabels:
+    """What is known about the samples of D^L from the closed steps.
+
+    Attributes:
+        singles: The answer that gave each sample its label.
+        opinions: Labels from second opinions and from clusters, by the sample.
+        found: The samples whose label differs from one of these opinions.
+    """
+
+    singles: Mapping[int, Answered] = field(default_factory=dict)
+    opinions: Mapping[int, Sequence[Opinion]] = field(default_factory=dict)
+    found: Mapping[int, Disagreement] = field(default_factory=dict)
 
 
 def replies_of(book: Book, steps: Iterable[StepQuestions]) -> AnsweredSteps:
@@ -125,7 +129,12 @@ def closed_labels(book: Book, steps: AnsweredSteps) -> ClosedLabels:
             inside = indices[indices < len(is_single)]
             for sample in inside[is_single[inside]].tolist():
                 opinions[sample].append(Opinion(Reason.CLUSTER, reply.label))
-    return ClosedLabels(singles=singles, opinions=dict(opinions))
+    found = (_disagreement(sample, singles[sample], given) for sample, given in opinions.items())
+    return ClosedLabels(
+        singles=singles,
+        opinions=dict(opinions),
+        found={one.sample: one for one in found if one is not None},
+    )
 
 
 def disagreements(book: Book, closed: ClosedLabels, questions: Iterable[str]) -> dict[int, Disagreement]:
@@ -138,33 +147,24 @@ def disagreements(book: Book, closed: ClosedLabels, questions: Iterable[str]) ->
     Args:
         questions: The ids of at least those questions besides the steps that people answered.
     """
-    opinions = {sample: list(given) for sample, given in closed.opinions.items()}
+    further = defaultdict[int, list[Opinion]](list)
     sample_of = {event.seq: sample for sample, event in closed.singles.items()}
     for question in questions:
         check, event = check_of(question), book.counted(question)
-        if check is None or event is None or event.label is None or check.purpose not in _OPINIONS:
+        if check is None or event is None or event.label is None or check.purpose not in OPINIONS:
             continue
         is_audit = check.purpose is Purpose.AUDIT
         sample = check.number if is_audit else sample_of.get(check.number, -1)
         if sample in closed.singles:
             reason = Reason.CLUSTER if is_audit else _reason(closed.singles[sample], event)
-            opinions.setdefault(sample, []).append(Opinion(reason, event.label))
-    found = []
-    for sample, given in opinions.items():
-        label = closed.singles[sample].label
-        against = [one for one in given if one.label != label]
-        if not against or label is None:
-            continue
-        found.append(
-            Disagreement(
-                sample=sample,
-                labels=tuple(sorted({label, *(one.label for one in against)})),
-                reason=min(one.reason for one in against),
-                balance=2 * len(against) - len(given),
-            )
-        )
-    found.sort(key=lambda one: (one.reason, -one.balance, closed.singles[one.sample].seq))
-    return {one.sample: one for one in found}
+            further[sample].append(Opinion(reason, event.label))
+    found = dict(closed.found)
+    for sample, given in further.items():
+        one = _disagreement(sample, closed.singles[sample], [*closed.opinions.get(sample, ()), *given])
+        if one is not None:
+            found[sample] = one
+    order = sorted(found.values(), key=lambda one: (one.reason, -one.balance, closed.singles[one.sample].seq))
+    return {one.sample: one for one in order}
 
 
 def shuffled(labels: Iterable[int], sample: int, seed: int) -> list[int]:
@@ -172,9 +172,19 @@ def shuffled(labels: Iterable[int], sample: int, seed: int) -> list[int]:
     return sorted(labels, key=lambda label: hashlib.sha256(f"{seed}.choice.{sample}.{label}".encode()).digest())
 
 
-_OPINIONS = (Purpose.REPEAT, Purpose.SHARED, Purpose.AUDIT)
-
-
 def _reason(first: Answered, second: Answered) -> Reason:
     """Where the label of the second answer comes from, if both answers are about the same single sample."""
     return Reason.SELF if first.who == second.who else Reason.PEOPLE
+
+
+def _disagreement(sample: int, event: Answered, opinions: Sequence[Opinion]) -> Disagreement | None:
+    """How some opinions differ from the label of a sample. None if all of them agree with it."""
+    against = [one for one in opinions if one.label != event.label]
+    if not against or event.label is None:
+        return None
+    return Disagreement(
+        sample=sample,
+        labels=tuple(sorted({event.label, *(one.label for one in against)})),
+        reason=min(one.reason for one in against),
+        balance=2 * len(against) - len(opinions),
+    )

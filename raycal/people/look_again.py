@@ -4,11 +4,10 @@ The queue follows from the board alone, so a server that starts again makes the 
 a step was closed, or an answer that belongs to no step was given or taken back.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator
 
 from raycal.people.board import Board
-from raycal.people.check_ids import check_of
-from raycal.people.disagreements import ClosedLabels, Disagreement, closed_labels, disagreements, shuffled
+from raycal.people.disagreements import OPINIONS, ClosedLabels, Disagreement, closed_labels, disagreements, shuffled
 from raycal.people.events import Answered, Event, Undone
 
 
@@ -30,9 +29,10 @@ class LookAgain:
 
     def note(self, event: Event) -> None:
         """Take account of an event that the board has."""
-        if isinstance(event, Answered) and check_of(event.question) is not None:
-            self._checks[event.question] = None
-            self._num_changes += 1
+        if isinstance(event, Answered):
+            if event.purpose in OPINIONS:
+                self._checks[event.question] = None
+                self._num_changes += 1
         elif isinstance(event, Undone):
             self._num_changes += 1
 
@@ -45,10 +45,11 @@ class LookAgain:
         found = self._disagreements().get(sample)
         return found is not None and self._board.book.counted(found.question) is None
 
-    def waiting(self) -> Sequence[str]:
+    def waiting(self) -> Iterator[str]:
         """The questions to ask, the one about the most doubtful label first."""
-        book = self._board.book
-        return [one.question for one in self._disagreements().values() if book.counted(one.question) is None]
+        for one in self._disagreements().values():
+            if self._board.book.counted(one.question) is None:
+                yield one.question
 
     def choices(self, sample: int) -> list[int]:
         """The labels in question, in an order that does not tell where they come from."""

@@ -104,7 +104,7 @@ def test_equal_labels_and_open_steps_are_no_disagreement() -> None:
     log.answer("ana", "0.1.0", 0)
     log.answer("ben", "0.1.0", 0)
     log.answer("ana", "0.1.1", None)
-    log.answer("ben", "0.1.1", 1)  # counts as the first label? No: the answer that nobody can tell counts.
+    log.answer("ben", "0.1.1", 1)  # the first answer counts, and it gives no label
     log.answer("ana", "0.1.2", 0)
     assert found(log, samples(3)) == []
     log.answer("ben", "0.1.2", 1)

@@ -39,8 +39,8 @@ class People:
     """Two people who answer through the log of a run. In each round one answer is taken back, one is a second opinion,
     and one is late."""
 
-    def __init__(self, run_folder: Folder, *, with_checks: bool = False) -> None:
-        self._run_folder, self._with_checks = run_folder, with_checks
+    def __init__(self, run_folder: Folder, *, with_checks: bool = False, with_looks: bool = False) -> None:
+        self._run_folder, self._with_checks, self._with_looks = run_folder, with_checks, with_looks
         self._number = itertools.count(1)
 
     def label(self, steps: Sequence[StepQuestions]) -> None:
@@ -52,6 +52,8 @@ class People:
         if steps[0].iteration == 0:
             for position in range(NUM_HOLDOUT):
                 yield self._answer(f"h.{position}", Kind.SAMPLE, 1, purpose=Purpose.HOLDOUT)
+        elif self._with_looks:
+            yield from self._looks()
         for step in steps:
             for number, question in enumerate(step.first):
                 given = self._answer(question.id, step.kind, len(question.by_distance), probes=question.probes)
@@ -76,6 +78,12 @@ class People:
         for index in range(10):
             audit = self._answer(f"audit.{index}", Kind.SAMPLE, 1, purpose=Purpose.AUDIT)
             yield replace(audit, label=0) if index == 5 else audit
+
+    def _looks(self) -> Iterator[Event]:
+        """A person looks again at three single images: one label changes, one stays, and one nobody can tell."""
+        for index, label in ((200, 0), (201, 1), (202, None)):
+            look = self._answer(f"look_again.{index}", Kind.SAMPLE, 1, purpose=Purpose.LOOK_AGAIN, who="person-1")
+            yield replace(look, label=label, answer=GivenAnswer.UNSURE if label is None else GivenAnswer.LABEL)
 
     def _common(self, who: str = "owner") -> dict[str, object]:
         number = next(self._number)
@@ -154,6 +162,7 @@ def label_folder(
     goes_on: bool = False,
     has_probes: bool = False,
     with_checks: bool = False,
+    with_looks: bool = False,
 ) -> tuple[SweepDir, RunWriter]:
     """Label some rounds of the project `birds`. Return the folder of the project and the folder of its run.
 
@@ -162,12 +171,13 @@ def label_folder(
             left to ask about.
         has_probes: Whether a cluster of each round has two probes, of which people find one.
         with_checks: Whether people answered questions that check labels in the first round.
+        with_looks: Whether a person looked again at single images before the second round.
     """
     sweep_dir = SweepDir(Folder.at(str(storage / "birds")))
     sweep_dir.write_plan(SweepPlan(sweep="birds", experiments={config.experiment_id: config}, threads=1))
     run_dir = RunWriter(sweep_dir.folder.folder(config.experiment_id))
     run_dir.begin(config)
-    people, ledger = People(run_dir.folder, with_checks=with_checks), list[Interaction]()
+    people, ledger = People(run_dir.folder, with_checks=with_checks, with_looks=with_looks), list[Interaction]()
     for iteration in range(rounds):
         steps = with_probes(round_steps(iteration)) if has_probes else round_steps(iteration)
         for step in steps:

@@ -2,7 +2,7 @@
 server."""
 
 import random
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -88,8 +88,13 @@ def label_run(
     stop_rules: StopRules | None = None,
     num_images: int = 96,
     probe_share: float = 0.0,
+    after_step: Callable[[Project, RunDir], object] = lambda project, run_dir: None,
 ) -> LabeledRun:
-    """Label some rounds of a new project. After all rounds, the run is finished."""
+    """Label some rounds of a new project. After all rounds, the run is finished.
+
+    Args:
+        after_step: Called when a step was answered, before the worker goes on.
+    """
     write_images(tmp_path / "colors", num_images)
     file, storage = tmp_path / "colors.yaml", tmp_path / "runs"
     file.write_text(
@@ -116,6 +121,7 @@ def label_run(
         while len(run.run_dir.results()) < rounds:
             assert carry_on(order), run.run_dir.error()
             bots.answer_step(run.run_dir, config)
+            after_step(project, run.run_dir)
         if rounds == iterations:
             assert carry_on(order), run.run_dir.error()
     return run

@@ -30,7 +30,7 @@ from raycal.algorithm.cluster_queue import ClusterQueue, ClusterRules
 from raycal.algorithm.clustering import Clustering
 from raycal.algorithm.expert import Cluster, ClusterAnswer, Expert
 from raycal.algorithm.learner import Learner
-from raycal.algorithm.pool import Pool
+from raycal.algorithm.pool import Pool, as_arrays
 from raycal.algorithm.pseudo_labels import PseudoLabeling
 from raycal.algorithm.query_model import QueryModel
 from raycal.algorithm.questions import Annotators, StepQuestions, cluster_questions, sample_questions
@@ -126,6 +126,8 @@ def active_learning(
         if not any(budget and len(_candidates(pool, step)) for step, budget in settings.scenario.steps_with(budget)):
             logger.info("pool exhausted after %d of %d iterations", iteration, settings.total_iterations)
             return
+        if components.annotators is not None:
+            pool.amend(*as_arrays(components.annotators.amendments(iteration)))
         run = IterationRun(settings, components, pool, iteration, trained_on)
         ledger = run.annotate(budget, spent=interactions)  # These are lines 4-14 of Algorithm 1.
         pseudo_label_error = run.pseudo_label()

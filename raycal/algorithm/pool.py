@@ -2,9 +2,11 @@
 
 With `keep_cluster_labels`, D^CL has two parts: the samples labeled in this iteration, and the samples that kept their
 label from an earlier iteration. A kept label was given to a whole cluster, so the expert may be asked about the sample
-alone, and that answer replaces the kept label. A label given to a single sample is never removed.
+alone, and that answer replaces the kept label. A label given to a single sample is never removed, but people may amend
+it between two iterations.
 """
 
+from collections.abc import Mapping
 from typing import Literal, Self
 
 import numpy as np
@@ -123,6 +125,18 @@ class Pool:
         self._labels[at] = label
         self._purity[at] = 1 if interaction.purity is None else interaction.purity
 
+    def amend(self, indices: Indices, labels: Labels) -> None:
+        """Give samples (n,) of D^L other labels (n,).
+
+        Raises:
+            ValueError: A sample is not in D^L, or a label is not a valid class. The pool is unchanged then.
+        """
+        if not self._are(indices, LABELED):
+            raise ValueError("the label of a sample that is not in D^L cannot be amended")
+        if ((labels < 0) | (labels > MAX_LABEL)).any():
+            raise ValueError("an amended label is not a valid class")
+        self._labels[indices] = labels
+
     def pseudo_label(self, indices: Indices, labels: Labels) -> None:
         """Give samples (n,) of D^U labels (n,) that no expert gave and that last until `release`.
 
@@ -166,3 +180,8 @@ class Pool:
             return False
         values = self._status[indices]
         return sum(np.count_nonzero(values == status) for status in statuses) == len(indices)
+
+
+def as_arrays(labels: Mapping[int, int]) -> tuple[Indices, Labels]:
+    """The samples of a mapping and their labels, each as an array (n,) of int64."""
+    return np.array([*labels], np.int64), np.array([*labels.values()], np.int64)

@@ -213,6 +213,12 @@ class Annotators(Protocol):
             StoppedError: The step is not answered yet. The experiment continues in another process, later.
         """
 
+    def amendments(self, iteration: int) -> Mapping[int, int]:
+        """The labels of samples of D^L that people have amended and that hold from an iteration on, by the sample.
+
+        The result is the same whenever the method is called for the iteration.
+        """
+
 
 def sample_questions(indices: Indices, *, iteration: int, step: int) -> StepQuestions:
     """The questions about samples (n,), in the order in which they are to be asked (Alg. 1, line 18)."""

@@ -5,9 +5,11 @@ from dataclasses import replace
 
 import numpy as np
 
-from raycal.algorithm.records import Indices, Interaction
+from raycal.algorithm.records import Answer, Indices, Interaction, Kind
 from raycal.data import LoadedDataset
 from raycal.export.evidence import PeopleRecord
+from raycal.people.amendments import Look, LookCounts, looks_of
+from raycal.people.clock import answer_ms
 from raycal.people.fold import HOLDOUT, Book, fold
 from raycal.people.log import read_events
 from raycal.people.persons import summarize_people
@@ -51,6 +53,9 @@ def people_record(run_dir: RunDir, book: Book, duplicates: Mapping[str, str]) ->
         spent += len(rows)
         if step.iteration >= num_committed:
             uncommitted += rows
+    looks = looks_of(book, steps)
+    amending = [look for look in looks if look.answer.label is not None]
+    annotators |= {number: look.answer.who for number, look in enumerate(amending, spent + 1)}
     return PeopleRecord(
         annotators=annotators,
         marked=marked,
@@ -60,6 +65,25 @@ def people_record(run_dir: RunDir, book: Book, duplicates: Mapping[str, str]) ->
         persons=summarize_people(book),
         purity=quality_of_clusters(book, steps),
         audited=audited_labels(book),
+        looks=[_interaction(book, look, number) for number, look in enumerate(amending, spent + 1)],
+        look_counts=LookCounts.of(looks),
+    )
+
+
+def _interaction(book: Book, look: Look, number: int) -> Interaction:
+    """The label of a look as an interaction in the newest round that had a closed step then."""
+    rounds = [iteration for (iteration, _), seq in book.closed.items() if seq < look.answer.seq]
+    return Interaction(
+        iteration=max(rounds),
+        step=0,
+        interaction=number,
+        kind=Kind.SAMPLE,
+        answer=Answer.LABELED,
+        label=look.label,
+        purity=None,
+        wrong=None,
+        seconds=answer_ms(look.answer) / 1000,
+        indices=np.array([look.sample], np.int64),
     )
 
 

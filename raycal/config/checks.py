@@ -16,6 +16,8 @@ class ChecksConfig(Strict):
         repeats: The share of the single samples that the same person is asked again.
         shared: The share of the single samples that a second person is asked.
         audits: The number of samples with the label of a cluster that are asked alone, per question of the project.
+        look_again: The largest number of single samples that people look at again because labels of theirs differ, per
+            question of the project. While there is nothing else to do, more are asked.
         share: The largest share of checks among the questions of a person while there are other questions. When there
             are none, checks are asked without this limit.
     """
@@ -23,4 +25,5 @@ class ChecksConfig(Strict):
     repeats: Rate = 0.05
     shared: Rate = 0.1
     audits: Rate = 0.05
+    look_again: Rate = 0.05
     share: Annotated[float, Ge(0), Le(0.5)] = 0.1

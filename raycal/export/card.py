@@ -93,6 +93,7 @@ def card(
         _cost(interactions, people, len(source.ledger), images.noun),
         _quality(images, labels, people),
         " ".join(people.purity.sentences(images.noun)) if people.purity is not None else "",
+        _looks(people, images.noun),
         _classes(images, labels),
         "## The model",
         _model(source, model, images.noun),
@@ -173,6 +174,20 @@ def _audit(images: LoadedDataset, labels: LabelSet, people: PeopleRecord) -> str
         f"{error.number:,} checked). People labeled a random sample of the {images.kind} with such labels once more, "
         "one by one and without seeing the label. The interval holds the true share with a confidence of 95 %, if "
         "these checks are right."
+    )
+
+
+def _looks(people: PeopleRecord, noun: str) -> str:
+    """How many single labels were looked at again, and how many changed."""
+    counts = people.look_counts
+    if not counts.number:
+        return ""
+    one = counts.number == 1
+    return (
+        f"{counted(counts.number, f'single {noun}')} {'was' if one else 'were'} looked at again, because people had "
+        f"given {'it' if one else 'them'} different labels, and {counts.changed:,} of the labels changed. The label of "
+        "the second look counts, unless the person could not tell. It has no number of an interaction, because the "
+        "ledger is not rewritten."
     )
 
 

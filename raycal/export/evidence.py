@@ -15,7 +15,7 @@ paid for, so a data set must not lose them. Therefore all interactions of a run 
 Images with the same content count as one image, so a duplicate has the label of its original.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass, field
 from enum import StrEnum
 
@@ -23,6 +23,7 @@ import numpy as np
 import numpy.typing as npt
 
 from raycal.algorithm.records import Answer, Indices, Interaction, Kind, Labels
+from raycal.people.amendments import LookCounts
 from raycal.people.persons import PersonSummary
 from raycal.people.purity import QualityOfClusters
 
@@ -59,6 +60,10 @@ class PeopleRecord:
         persons: What each person did, for the file `people.csv`.
         purity: What probes say about the labels of clusters. None if no answer says anything about one.
         audited: The labels that people gave to images of the pool to check the labels of clusters, by the pool index.
+        looks: The labels that people gave when they looked again at single images whose labels differed. They are
+            numbered after all interactions of the ledger, because they are newer. As no ledger has these numbers, the
+            export does not write them.
+        look_counts: How many images people looked at again.
     """
 
     annotators: Mapping[int, str] = field(default_factory=dict)
@@ -69,6 +74,18 @@ class PeopleRecord:
     purity: QualityOfClusters | None = None
     duplicates: Mapping[str, str] = field(default_factory=dict)
     audited: Mapping[int, int] = field(default_factory=dict)
+    looks: Sequence[Interaction] = ()
+    look_counts: LookCounts = field(default_factory=LookCounts)
+
+    @property
+    def not_in_ledger(self) -> Sequence[Interaction]:
+        """The labels that no ledger file has."""
+        return [*self.uncommitted, *self.looks]
+
+    @property
+    def look_numbers(self) -> Set[int]:
+        """The numbers of `looks`."""
+        return {row.interaction for row in self.looks}
 
 
 @dataclass(frozen=True, slots=True, eq=False)

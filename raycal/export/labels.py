@@ -23,7 +23,8 @@ class LabeledImage:
         label: The number of the class.
         how: How the image got its label.
         round: The iteration in which the image got the label, from 0. None for a label of the test split.
-        interaction: The number of the interaction in the ledger. None for a label of the test split.
+        interaction: The number of the interaction in the ledger. None for a label of the test split, and for a label
+            of a second look.
         annotator: The pseudonym of the person who gave the label. None in a simulation.
         split: Whether the image belongs to the pool or to the test split.
         duplicate_of: The name of the image with the same content that was labeled. None if the image itself was
@@ -105,7 +106,7 @@ def _pool(
     says = ~evidence.is_odd
     # The index of each image that was labeled itself, and not only as a copy of another image, with its label.
     own = {(int(index), int(label)) for index, label in zip(evidence.index[says], evidence.label[says], strict=True)}
-    labeled = []
+    labeled, without_number = [], people.look_numbers
     for index in np.flatnonzero(decision.labels != NOT_LABELED).tolist():
         support, label = int(decision.support[index]), int(decision.labels[index])
         interaction, row = int(evidence.interaction[support]), int(images.train_rows[index])
@@ -117,7 +118,7 @@ def _pool(
                 label=label,
                 how=LabelOrigin.SINGLE if evidence.is_single[support] else LabelOrigin.CLUSTER,
                 round=int(evidence.round[support]),
-                interaction=interaction,
+                interaction=None if interaction in without_number else interaction,
                 annotator=people.annotators.get(interaction),
                 split="train",
                 duplicate_of=None if (index, label) in own else original,

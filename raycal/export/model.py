@@ -2,10 +2,10 @@
 
 A run keeps the models of its newest iterations only until it finishes. If the model is still there, it is exported as
 it is. Otherwise the model is trained again: Algorithm 1 resets the network before each training, so the model of the
-last iteration depends only on the configuration, on random numbers that are derived from the seed, and on the labels in
-the ledger, and not on the models before it. On a CPU with the same number of threads this gives the same weights to the
-last bit. On a GPU a training does not give the same bits again, so the trained model is kept in the cache folder, from
-which a second export takes it and writes the same bytes.
+last iteration depends only on the configuration, on random numbers that are derived from the seed, on the labels in the
+ledger, and on the labels that people amended. It does not depend on the models before it. On a CPU with the same number
+of threads this gives the same weights to the last bit. On a GPU a training does not give the same bits again, so the
+trained model is kept in the cache folder, from which a second export takes it and writes the same bytes.
 
 Two kinds of runs cannot be repeated exactly. Pseudo-labels are in no ledger, so a model that was trained with them is
 trained again without them. A run of several workers sums its gradients in another order than this one process. In every
@@ -28,7 +28,7 @@ import numpy as np
 from safetensors.numpy import save
 
 from raycal import __version__
-from raycal.algorithm.pool import Pool
+from raycal.algorithm.pool import Pool, as_arrays
 from raycal.algorithm.randomness import stream
 from raycal.algorithm.records import Evaluation, Interaction, TrainingSet
 from raycal.config import ExperimentConfig, WorkerSettings
@@ -142,7 +142,10 @@ def _measurable(samples: LoadedDataset) -> LoadedDataset:
 
 
 def last_training_set(
-    config: ExperimentConfig, ledger: Sequence[Sequence[Interaction]], num_samples: int
+    config: ExperimentConfig,
+    ledger: Sequence[Sequence[Interaction]],
+    num_samples: int,
+    amendments: Mapping[int, Mapping[int, int]] | None = None,
 ) -> TrainingSet:
     """The labeled samples on which the model of the last iteration was trained, without pseudo-labels.
 
@@ -150,6 +153,7 @@ def last_training_set(
         config: The configuration of the run.
         ledger: The interactions of each iteration.
         num_samples: The size of the pool.
+        amendments: The labels of D^L that people had amended when an iteration began, by the iteration.
 
     Raises:
         InputError: The ledger does not fit the pool.
@@ -158,11 +162,12 @@ def last_training_set(
     for number, rows in enumerate(ledger):
         if number:
             pool.release(keep_cluster_labels=settings.keep_cluster_labels)
-        for row in rows:
-            try:
+        try:
+            pool.amend(*as_arrays((amendments or {}).get(number, {})))
+            for row in rows:
                 pool.apply(row)
-            except ValueError as error:
-                raise InputError(f"the ledger does not fit the images of the data set: {error}") from error
+        except ValueError as error:
+            raise InputError(f"the ledger does not fit the images of the data set: {error}") from error
     return pool.training_set(settings.cluster_weight)
 
 
@@ -193,7 +198,7 @@ def _load_saved(source: Source, learner: "NetworkLearner") -> bool:
 def _train_again(source: Source, images: LoadedDataset, learner: "NetworkLearner") -> None:
     """Train the learner as in the last finished iteration, or load the result of an earlier call from the cache."""
     config, iteration = source.config, source.results[-1]["iteration"]
-    training_set = last_training_set(config, source.ledger, images.num_train)
+    training_set = last_training_set(config, source.ledger, images.num_train, source.amendments)
     rows = images.train_rows[training_set.indices]
     key = {
         "content": "model of the last iteration of a run",

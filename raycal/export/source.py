@@ -1,7 +1,7 @@
 """Finds the run that is to be exported, and reads its configuration, its ledger, its images and its plug-ins."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from raycal.algorithm.records import Interaction
@@ -10,6 +10,7 @@ from raycal.data import LoadedDataset
 from raycal.data.places import FilePlace
 from raycal.errors import InputError, first_of
 from raycal.experiment import build
+from raycal.people.amendments import AmendmentFiles
 from raycal.plugins import loaded_plugins
 from raycal.storage.folder import Folder
 from raycal.storage.results import IterationRecord
@@ -29,6 +30,7 @@ class Source:
         config: The configuration of the run.
         results: A record for each finished iteration; at least one.
         ledger: The interactions of each finished iteration.
+        amendments: The labels of D^L that people had amended when an iteration began, by the iteration.
     """
 
     name: str
@@ -36,6 +38,7 @@ class Source:
     config: ExperimentConfig
     results: Sequence[IterationRecord]
     ledger: Sequence[Sequence[Interaction]]
+    amendments: Mapping[int, Mapping[int, int]] = field(default_factory=dict)
 
     @property
     def interactions(self) -> list[Interaction]:
@@ -69,6 +72,7 @@ def read_source(place: str) -> Source:
         config=run_dir.config(),
         results=results,
         ledger=ledger,
+        amendments=AmendmentFiles(folder).read_all(),
     )
 
 

@@ -3,7 +3,7 @@
 import csv
 import io
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from dataclasses import fields
 from typing import Any
 from urllib.parse import quote
@@ -99,8 +99,17 @@ def labels_parquet(rows: Sequence[dict[str, Any]], schema: pa.Schema = SCHEMA) -
     return _parquet({name: [_text(row[name]) for row in rows] for name in schema.names}, schema)
 
 
-def evidence_parquet(labels: LabelSet, images: LoadedDataset, annotators: Mapping[int, str]) -> bytes:
-    """All labels that images of the pool were ever given, as Parquet with one row per image and interaction."""
+def evidence_parquet(
+    labels: LabelSet, images: LoadedDataset, annotators: Mapping[int, str], *, without_number: Set[int] = frozenset()
+) -> bytes:
+    """All labels that images of the pool were ever given, as Parquet with one row per image and interaction.
+
+    Args:
+        labels: The labels.
+        images: The images, with their classes.
+        annotators: The pseudonym of the person who answered, by the number of the interaction.
+        without_number: The numbers that are in no ledger, so that they are left out.
+    """
     names, evidence = source_names(images), labels.evidence
     class_names = [_text(name) for name in images.class_names]
     return _parquet(
@@ -112,7 +121,7 @@ def evidence_parquet(labels: LabelSet, images: LoadedDataset, annotators: Mappin
                 for is_single in evidence.is_single.tolist()
             ],
             "round": evidence.round,
-            "interaction": evidence.interaction,
+            "interaction": [None if one in without_number else one for one in evidence.interaction.tolist()],
             "annotator": [annotators.get(number) for number in evidence.interaction.tolist()],
             "odd": evidence.is_odd,
             "agrees": (labels.decision.labels[evidence.index] == evidence.label) != evidence.is_odd,

@@ -97,7 +97,7 @@ def export_run(
         images, originals = load_images(source.config)
     _check_place(target, source, originals)
     people = people or PeopleRecord()
-    labels = collect(images, Evidence.of([*source.interactions, *people.uncommitted], people.marked), people)
+    labels = collect(images, Evidence.of([*source.interactions, *people.not_in_ledger], people.marked), people)
     model = export_model(source, images) if with_model else None
     has_pictures = pictures != "none" and isinstance(images, ImageDataset)
     names = (
@@ -141,7 +141,9 @@ def _tables(
     files = {
         "labels.csv": tables.labels_csv(rows, schema),
         "labels.parquet": tables.labels_parquet(rows, schema),
-        "evidence.parquet": tables.evidence_parquet(labels, images, people.annotators),
+        "evidence.parquet": tables.evidence_parquet(
+            labels, images, people.annotators, without_number=people.look_numbers
+        ),
         "classes.json": _json(
             [
                 {"id": number, "name": name, "folder": folder}

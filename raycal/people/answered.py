@@ -1,6 +1,6 @@
 """Lets the log of answers play the role of the expert: the worker that trains the model reads what people answered."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 
 import numpy as np
@@ -10,6 +10,7 @@ from raycal.algorithm.records import Indices, Interaction
 from raycal.data import Dataset, LoadedDataset
 from raycal.data.unlabeled import unlabeled_samples
 from raycal.errors import InputError, StoppedError
+from raycal.people.amendments import AmendmentFiles
 from raycal.people.fold import book_when_closed, fold
 from raycal.people.log import read_events
 from raycal.people.probes import earlier_answers, read_settings, with_probes
@@ -38,10 +39,12 @@ class AnsweredByPeople:
     def __init__(self, run_folder: Folder, next_iteration: Callable[[], int], seed: int = 0) -> None:
         self._run_folder, self._seed = run_folder, seed
         self._steps = StepFiles(run_folder.folder(STEPS))
+        self._amendments = AmendmentFiles(run_folder)
         self._events = read_events(run_folder)
         self._book = fold(self._events)
         self._next_iteration = next_iteration
         self._loaded_for: int | None = None
+        self._num_classes: int | None = None
         self._holdout_rows: Indices = np.zeros(0, np.int64)
         self._true_labels = self._holdout_rows
         self._noun = "sample"
@@ -60,6 +63,7 @@ class AnsweredByPeople:
         if unlabeled is None:
             loaded = dataset.load()
             self._note_holdout(loaded, loaded.test_labels)
+            self._num_classes = loaded.num_classes
             return loaded
         listed = read_sample_list(self._run_folder, unlabeled.kind, anywhere=unlabeled.names_anywhere)
         if listed is None:
@@ -73,7 +77,9 @@ class AnsweredByPeople:
         answered = book.holdout()
         labels, rows = samples.labels.copy(), samples.test_rows[list(answered)]
         labels[rows] = list(answered.values())
-        return replace(samples, labels=labels, test_rows=rows, class_names=book.classes or UNNAMED)
+        class_names = book.classes or UNNAMED
+        self._num_classes = len(class_names)
+        return replace(samples, labels=labels, test_rows=rows, class_names=class_names)
 
     def answers(
         self, iteration: int, step: int, make: Callable[[], StepQuestions], *, spent: int
@@ -97,6 +103,20 @@ class AnsweredByPeople:
         if book.closed_at(iteration, step) is None:
             raise StoppedError(f"people have not answered step {step} of iteration {iteration} yet")
         return questions.rows(book.replies(questions), spent=spent)
+
+    def amendments(self, iteration: int) -> Mapping[int, int]:
+        """The amended labels that hold from an iteration on; see `raycal.people.amendments`.
+
+        The first call for an iteration reads the log once more, because people look again while a model trains.
+        """
+        known = self._amendments.read(iteration)
+        if known is not None:
+            return known
+        newest = self._steps.newest()
+        if newest is not None and newest[0] >= iteration:
+            return {}  # the round began without amended labels
+        book = fold(read_events(self._run_folder))
+        return self._amendments.write(iteration, book, self._steps.read_all(), num_classes=self._num_classes)
 
     def predictions(self, classify: Callable[[Indices], Indices]) -> HoldoutPredictions:
         """What a model predicts for all samples of the hold-out, including those without a label, because people may

@@ -69,7 +69,7 @@ class Asking:
             before = len(self._given)
             number = self._checks.num_before_check(self._who, len(self._holding) + before, left)
             if number == 0:
-                self._take_checks(1, only_with_guess=has_guesses(self._step))
+                self._take_checks(1, only_with_guess=has_guesses(self._step), is_in_between=True)
             if len(self._given) == before:
                 self._take_others(waiting, held_out, max(1, number))
             if len(self._given) == before:
@@ -89,10 +89,11 @@ class Asking:
         if taken < most:
             self._take(held_out, most - taken)
 
-    def _take_checks(self, most: int, *, only_with_guess: bool = False) -> None:
+    def _take_checks(self, most: int, *, only_with_guess: bool = False, is_in_between: bool = False) -> None:
         if most > 0:
-            held = sum(check_of(one) is not None for one in self._desk.held())
-            self._take(self._checks.due(self._who, most + held, only_with_guess=only_with_guess), most)
+            most_due = most + sum(check_of(one) is not None for one in self._desk.held())
+            due = self._checks.due(self._who, most_due, only_with_guess=only_with_guess, is_in_between=is_in_between)
+            self._take(due, most)
 
     def _take(self, questions: Sequence[str], most: int, room: int | None = None) -> None:
         holding = [*self._holding, *self._given]

@@ -4,6 +4,7 @@ A check is recognized by its id alone, so the log needs nothing else to know wha
 
 - `repeat.17` and `shared.17` ask about the single sample that the event 17 of the log is the answer to.
 - `audit.345` asks about the sample 345 of the pool.
+- `look_again.345` asks about the sample 345 of the pool, whose labels differ.
 
 These ids have two parts, so the functions that read the id of a step or of the hold-out do not take them for theirs.
 """
@@ -12,7 +13,7 @@ from dataclasses import dataclass
 
 from raycal.people.events import Purpose
 
-CHECKS = (Purpose.REPEAT, Purpose.SHARED, Purpose.AUDIT)
+CHECKS = (Purpose.REPEAT, Purpose.SHARED, Purpose.AUDIT, Purpose.LOOK_AGAIN)
 _BY_NAME = {purpose.value: purpose for purpose in CHECKS}
 
 
@@ -22,7 +23,8 @@ class Check:
 
     Attributes:
         purpose: What is checked.
-        number: The place in the log of the answer that is checked or, for an audit, the sample of the pool.
+        number: The place in the log of the answer that is checked or, for an audit and for a look again, the sample of
+            the pool.
     """
 
     purpose: Purpose

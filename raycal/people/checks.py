@@ -1,13 +1,15 @@
 """Chooses the questions that check labels: which, to whom, and when.
 
 The choice is a function of the log and the seed of the project, so a server that starts again makes the same one.
-Checks are in no step, so no ledger and no training sees their answers.
+Checks are in no step, so no ledger sees their answers. Only the answer to a look again changes a label, from the next
+round on; see `amendments`.
 """
 
 import hashlib
 from collections import Counter, defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import islice
 
 import numpy as np
 
@@ -17,6 +19,7 @@ from raycal.people.check_ids import CHECKS, Check, check_of
 from raycal.people.cluster_labels import STRATUM_SIZES, ClusterLabels, newest_cluster_labels
 from raycal.people.events import Answered, Event, Purpose, Undone
 from raycal.people.fold import Arrival
+from raycal.people.look_again import LookAgain
 
 # A person is asked again only after as many further questions, so that the first answer is forgotten.
 REPEAT_AFTER = 50
@@ -29,12 +32,18 @@ class CheckRates:
     repeats: float = 0.0
     shared: float = 0.0
     audits: float = 0.0
+    look_again: float = 0.0
     share: float = 0.0
 
     @property
     def of_purpose(self) -> dict[Purpose, float]:
         """The rate of each kind of check."""
-        return {Purpose.REPEAT: self.repeats, Purpose.SHARED: self.shared, Purpose.AUDIT: self.audits}
+        return {
+            Purpose.REPEAT: self.repeats,
+            Purpose.SHARED: self.shared,
+            Purpose.AUDIT: self.audits,
+            Purpose.LOOK_AGAIN: self.look_again,
+        }
 
     @property
     def are_on(self) -> bool:
@@ -79,11 +88,13 @@ class Checks:
         # The labels of clusters, and the number of changes and of steps for which they were computed.
         self._labels: tuple[tuple[int, int], ClusterLabels] | None = None
         self._num_changes = 0
+        self._looks = LookAgain(board, seed)
         for given in board.book.all_answers():
             self.note(given.event)
 
     def note(self, event: Event) -> None:
         """Take account of an event that the board has."""
+        self._looks.note(event)
         if not isinstance(event, Answered):
             self._num_changes += isinstance(event, Undone)
             return
@@ -113,6 +124,8 @@ class Checks:
             return False
         if check.purpose is Purpose.AUDIT:
             return check.number < len(self._board.labels)
+        if check.purpose is Purpose.LOOK_AGAIN:
+            return self._looks.exists(check.number)
         return check.number in self._originals
 
     def is_waiting(self, question: str, who: str) -> bool:
@@ -122,6 +135,8 @@ class Checks:
             return False
         if check.purpose is Purpose.AUDIT:
             return True
+        if check.purpose is Purpose.LOOK_AGAIN:
+            return self._looks.is_waiting(check.number)
         original = self._originals[check.number]
         is_same_person = original.who == who
         return self._stands(original) and is_same_person == (check.purpose is Purpose.REPEAT)
@@ -132,6 +147,8 @@ class Checks:
         assert check is not None
         if check.purpose is Purpose.AUDIT:
             return CheckedSample(is_in_holdout=False, position=check.number, guess=self._guess_of_cluster(check.number))
+        if check.purpose is Purpose.LOOK_AGAIN:
+            return CheckedSample(is_in_holdout=False, position=check.number)
         original = self._originals[check.number].question
         position = self._board.find_in_holdout(original)
         if position is not None:
@@ -139,6 +156,12 @@ class Checks:
         found = self._board.find(original)
         assert found is not None
         return CheckedSample(is_in_holdout=False, position=int(found[1].by_distance[0]), guess=found[1].guess)
+
+    def choices(self, question: str) -> list[int] | None:
+        """The labels that differ, if an existing question asks to look again; None for every other question."""
+        check = check_of(question)
+        is_look = check is not None and check.purpose is Purpose.LOOK_AGAIN
+        return self._looks.choices(check.number) if check is not None and is_look else None
 
     def num_before_check(self, who: str, num_held: int, most: int) -> int:
         """The number of questions that a person gets before the next check, at most `most`.
@@ -158,17 +181,20 @@ class Checks:
                 return number
         return most
 
-    def due(self, who: str, most: int, *, only_with_guess: bool = False) -> list[str]:
+    def due(self, who: str, most: int, *, only_with_guess: bool = False, is_in_between: bool = False) -> list[str]:
         """Up to `most` checks to ask a person now. Each kind comes as often as its rate demands.
 
         Args:
             only_with_guess: Leave out checks of samples for which the model has no guess, because all other questions
-                have one.
+                have one. A look again is recognized anyway, so it is not left out.
+            is_in_between: Whether there are other questions, so that people look again only as often as the rate
+                demands.
         """
         waiting: dict[Purpose, Iterator[str]] = {
             Purpose.REPEAT: self._due_repeats(who),
             Purpose.SHARED: self._due_shared(who),
             Purpose.AUDIT: self._due_audits(most),
+            Purpose.LOOK_AGAIN: self._due_looks(is_in_between=is_in_between),
         }
         asked = Counter(self._num_checks)
         rates = self._rates.of_purpose
@@ -179,7 +205,7 @@ class Checks:
             question = next(waiting[purpose], None)
             if question is None:
                 kinds.remove(purpose)
-            elif not only_with_guess or self.sample(question).guess is not None:
+            elif not only_with_guess or purpose is Purpose.LOOK_AGAIN or self.sample(question).guess is not None:
                 asked[purpose] += 1
                 found.append(question)
         return found
@@ -219,6 +245,10 @@ class Checks:
             chosen = max(lacking, key=lambda one: share[one] * (done.sum() + 1) - done[one])
             done[chosen] += 1
             yield Check(Purpose.AUDIT, order[chosen].pop(0)).id
+
+    def _due_looks(self, *, is_in_between: bool) -> Iterator[str]:
+        most = int(self._rates.look_again * self._num_others) - self._num_checks[Purpose.LOOK_AGAIN]
+        yield from islice(self._looks.waiting(), max(0, most) if is_in_between else None)
 
     def _cluster_labels(self) -> ClusterLabels:
         board = self._board

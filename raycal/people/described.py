@@ -62,9 +62,10 @@ class Descriptions:
 
     def _sample(self, question_id: str) -> dict[str, Any]:
         """A question about a single sample. A check looks like a question of the open step or, if that step asks about
-        clusters or has guesses that the check lacks, like a question of the hold-out."""
+        clusters or has guesses that the check lacks, like a question of the hold-out. Only a look again differs: it
+        offers the labels in question first, without saying who gave them."""
         position, found = self.board.find_in_holdout(question_id), self.board.find(question_id)
-        guess, place = None, None
+        guess, place, choices = None, None, None
         if found is not None:
             step, question = found
             row = int(self.dataset.train_rows[question.by_distance[0]])
@@ -75,18 +76,21 @@ class Descriptions:
             sample, open_step = self.checks.sample(question_id), self.open_step
             rows = self.dataset.test_rows if sample.is_in_holdout else self.dataset.train_rows
             row, needs_guess = int(rows[sample.position]), has_guesses(open_step)
-            is_of_step = open_step is not None and open_step.step.kind is Kind.SAMPLE
+            choices = self.checks.choices(question_id)
+            is_of_step = open_step is not None and open_step.step.kind is Kind.SAMPLE and choices is None
             if open_step is not None and is_of_step and (sample.guess is not None or not needs_guess):
                 guess = sample.guess if needs_guess else None
                 place = open_step.step.iteration, open_step.step.step
+        purpose = Purpose.HOLDOUT if place is None else Purpose.ROUND
         return {
             "id": self.page_ids.for_page(question_id, place),
             "kind": Kind.SAMPLE.value,
-            "purpose": (Purpose.HOLDOUT if place is None else Purpose.ROUND).value,
+            "purpose": (purpose if choices is None else Purpose.LOOK_AGAIN).value,
             "size": 1,
             "image": row,
             "half_of": None,
             "guess": self._guess(guess),
+            **({} if choices is None else {"choices": choices}),
         }
 
     def _guess(self, guess: int | None) -> int | None:

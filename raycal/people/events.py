@@ -31,6 +31,7 @@ class Purpose(StrEnum):
         REPEAT: The person labels a single sample again, to measure how often people agree with themselves.
         SHARED: A second person labels a single sample, to measure how often two people agree.
         AUDIT: A sample that a cluster gave its label is labeled alone, to measure the error of such labels.
+        LOOK_AGAIN: A sample of D^L whose labels differ is labeled once more, and this label replaces the earlier one.
     """
 
     ROUND = "round"
@@ -38,6 +39,7 @@ class Purpose(StrEnum):
     REPEAT = "repeat"
     SHARED = "shared"
     AUDIT = "audit"
+    LOOK_AGAIN = "look_again"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -6,7 +6,9 @@ from typing import Any
 
 from raycal.algorithm.records import Indices, Kind
 from raycal.people.board import Board
+from raycal.people.check_ids import Check
 from raycal.people.class_names import same_class_key
+from raycal.people.events import Purpose
 
 # The number of examples of a class. The first samples with a label are taken, so they stay the same.
 NUM_EXAMPLES = 4
@@ -29,8 +31,8 @@ def describe_guidelines(guidelines: Guidelines, board: Board, rows: Indices) -> 
     """The guidelines in the form in which a page gets them: the classes of the project in their order, and then the
     classes that only the guidelines name.
 
-    The examples are samples of the pool that people labeled alone. Samples of the hold-out are no examples, because
-    everybody should judge them without help.
+    The examples are samples of the pool that people labeled alone, with the label of a second look if there was one.
+    Samples of the hold-out are no examples, because everybody should judge them without help.
 
     Args:
         board: The questions and answers.
@@ -57,7 +59,12 @@ def _examples(board: Board) -> list[list[int]]:
             reply = step.replies.get(question.id)
             if reply is None or reply.label is None:
                 continue
-            sample, examples = int(question.by_distance[0]), found[reply.label]
+            sample = int(question.by_distance[0])
+            look = board.book.counted(Check(Purpose.LOOK_AGAIN, sample).id)
+            label = reply.label if look is None else look.label
+            if label is None:  # labels of the sample differ, and the person who looked again could not tell
+                continue
+            examples = found[label]
             if len(examples) < NUM_EXAMPLES and sample not in examples:
                 examples.append(sample)
     return found

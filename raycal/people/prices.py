@@ -16,7 +16,7 @@ import numpy.typing as npt
 
 from raycal.algorithm.records import Kind
 from raycal.people.clock import answer_ms
-from raycal.people.events import GivenAnswer
+from raycal.people.events import GivenAnswer, Purpose
 from raycal.people.fold import Book
 from raycal.people.shown import FEW
 
@@ -95,12 +95,14 @@ def timed_answers(book: Book) -> list[TimedAnswer]:
 
     The time of an answer that was taken back is added to that of the next answer to the same question, as in the
     ledger. Answers about the hold-out, late answers and second opinions took as much work as others, so they count,
-    too.
+    too. A look again does not count, because it asks about a sample that is harder than others.
     """
     waiting: dict[str, int] = {}
     found = []
     for given in book.all_answers():
         event = given.event
+        if event.purpose is Purpose.LOOK_AGAIN:
+            continue
         if given.undone_at is not None:
             waiting[event.question] = waiting.get(event.question, 0) + answer_ms(event)
             continue

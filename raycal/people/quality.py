@@ -6,7 +6,7 @@ person gave without knowing that somebody else was answering the same question.
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import combinations
 
 import numpy as np
@@ -14,6 +14,7 @@ import numpy as np
 from raycal.algorithm.questions import Question, Reply, StepQuestions
 from raycal.algorithm.records import Indices, Kind, Labels
 from raycal.people.agreement import Pair, cohen_kappa, confused_pairs, krippendorff_alpha
+from raycal.people.amendments import LookCounts, looks_of
 from raycal.people.check_ids import check_of
 from raycal.people.cluster_labels import newest_cluster_labels
 from raycal.people.events import Answered, Purpose
@@ -59,6 +60,7 @@ class Quality:
         alpha: Krippendorff's alpha of all labels that different people gave to the same samples.
         confused: Which two classes people gave to the same sample, and how often; the most frequent ones first.
         error: The error of the labels that clusters gave.
+        looks: How many samples people looked at again, because their labels differed.
     """
 
     with_themselves: tuple[Agreement, ...] = ()
@@ -66,11 +68,12 @@ class Quality:
     alpha: float | None = None
     confused: tuple[tuple[Pair, int], ...] = ()
     error: LabelErrorEstimate | None = None
+    looks: LookCounts = field(default_factory=LookCounts)
 
     @property
     def is_known(self) -> bool:
         """Whether anything is known."""
-        return bool(self.with_themselves or self.pairs) or self.error is not None
+        return bool(self.with_themselves or self.pairs or self.looks.number) or self.error is not None
 
 
 def quality_of(book: Book, steps: Sequence[StepQuestions]) -> Quality:
@@ -91,6 +94,7 @@ def quality_of(book: Book, steps: Sequence[StepQuestions]) -> Quality:
         alpha=krippendorff_alpha([tuple(labels.values()) for labels in units]),
         confused=tuple(confused_pairs(pair for pairs in by_pair.values() for pair in pairs)),
         error=_error(book, steps),
+        looks=LookCounts.of(looks_of(book, steps)),
     )
 
 
@@ -167,7 +171,8 @@ def _checked(book: Book) -> list[tuple[Answered, Answered]]:
     found = []
     for question in book.questions:
         check, event = check_of(question), book.counted(question)
-        if check is None or check.purpose is Purpose.AUDIT or event is None or event.label is None:
+        is_about_answer = check is not None and check.purpose in (Purpose.REPEAT, Purpose.SHARED)
+        if check is None or not is_about_answer or event is None or event.label is None:
             continue
         original = originals.get(check.number)
         if original is not None and original.label is not None:

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from raycal.algorithm.pool import CLUSTER_LABELED, KEPT, LABELED, NO_LABEL, PSEUDO_LABELED, UNLABELED, Pool
+from raycal.algorithm.pool import CLUSTER_LABELED, KEPT, LABELED, NO_LABEL, PSEUDO_LABELED, UNLABELED, Pool, as_arrays
 from raycal.algorithm.records import Answer, Interaction, Kind, PoolSnapshot
 
 CLUSTER = Kind.CLUSTER
@@ -179,6 +179,34 @@ def test_only_a_single_answer_replaces_a_kept_label_and_no_answer_a_single_one(m
         pool.apply(move)
 
     assert contents(pool) == before
+
+
+def test_amended_labels_are_trained_on_and_stay() -> None:
+    pool = mixed_pool()
+    pool.amend(*as_arrays({4: 7, 1: 0}))
+    pool.release()
+    assert (pool.labeled().tolist(), pool.unlabeled().tolist()) == ([1, 4], [0, 2, 3, 5])
+    assert pool.training_set().labels.tolist() == [0, 7]
+    pool.amend(*as_arrays({}))
+    assert pool.training_set().labels.tolist() == [0, 7]
+
+
+@pytest.mark.parametrize(
+    ("labels", "problem"),
+    [
+        ({1: 2, 2: 2}, "not in D\\^L cannot be amended"),
+        ({1: 2, 0: 2}, "not in D\\^L cannot be amended"),
+        ({1: 2, 6: 2}, "not in D\\^L cannot be amended"),
+        ({1: -1}, "not a valid class"),
+        ({1: 2**31}, "not a valid class"),
+    ],
+)
+def test_only_labels_of_single_samples_are_amended(labels: dict[int, int], problem: str) -> None:
+    pool = mixed_pool()
+    before = pool.snapshot()
+    with pytest.raises(ValueError, match=problem):
+        pool.amend(*as_arrays(labels))
+    assert pool.snapshot().labels.tolist() == before.labels.tolist()
 
 
 def test_pseudo_labeled_are_trained_on_and_go_back_with_the_clusters() -> None:

@@ -41,6 +41,9 @@ class Bots:
             replies[question.id] = self._reply(questions.kind, question)
         return questions.rows(replies, spent=spent)
 
+    def amendments(self, iteration: int) -> dict[int, int]:
+        return {}
+
     def _reply(self, kind: Kind, question: Question) -> Reply:
         if kind is Kind.SAMPLE:
             of_samples = self._oracle.label_samples(question.indices, self._rng)
@@ -98,6 +101,36 @@ def test_interruptions_change_nothing_and_questions_are_made_once(scenario: str)
     ledgers = [[facts(row) for result in results for row in result.ledger] for results in of_each]
     assert ledgers[0] == ledgers[1]
     assert interrupted.made == undisturbed.made == len(interrupted.steps)
+
+
+class Amending(Bots):
+    """Annotators who amend the label of the sample that they labeled first, before the third iteration."""
+
+    def amendments(self, iteration: int) -> dict[int, int]:
+        return {self.first: self.amended} if iteration >= 2 else {}
+
+    @property
+    def first(self) -> int:
+        return int(self.steps[0, 0].first[0].by_distance[0])
+
+    @property
+    def amended(self) -> int:
+        return (int(self._oracle.truth(np.array([self.first]))[0]) + 1) % 2
+
+
+def test_amended_label_is_trained_on_from_its_iteration_on() -> None:
+    truth = World().true_labels
+    people, plain = Amending(Oracle(truth), 0), Bots(Oracle(truth), 0)
+    amended, unchanged = run_with(people, "uncertain-only"), run_with(plain, "uncertain-only")
+
+    labels = [result.pool.labels[people.first] for result in amended]
+    before = truth[people.first]
+    assert len(labels) > 2
+    assert labels == [before, before, *[people.amended] * (len(labels) - 2)]
+    assert people.amended != before
+    for expected, result in zip(unchanged[:2], amended[:2], strict=True):
+        assert [*map(facts, result.ledger)] == [*map(facts, expected.ledger)]
+        assert result.pool.labels.tolist() == expected.pool.labels.tolist()
 
 
 def test_cluster_questions_show_the_samples_nearest_to_the_centroid_first() -> None:

@@ -32,6 +32,18 @@ def test_classes_have_their_texts_and_the_first_samples_that_were_labeled_alone(
     }
 
 
+def test_example_has_the_label_of_the_second_look(tmp_path: Path) -> None:
+    with project(Folder.at(str(tmp_path))) as birds:
+        birds.open_step(samples(3), 0, OPEN)
+        for number in range(3):  # the last answer closes the step
+            birds.submit("ana", "a1", [answer(number, f"0.1.{number}", 0)])
+        birds.submit("ben", "b1", [answer(10, "look_again.300", 2), answer(11, "look_again.307", None)])
+
+        examples = {one["name"]: one["examples"] for one in birds.guidelines()["classes"]}
+
+    assert (examples["wren"], examples["tit"]) == ([int(TRAIN_ROWS[314])], [int(TRAIN_ROWS[300])])
+
+
 def test_samples_of_the_hold_out_are_no_examples(tmp_path: Path) -> None:
     with project(Folder.at(str(tmp_path)), holdout=5) as birds:
         birds.submit("ana", "a1", [answer(1, "h.0", 1)])

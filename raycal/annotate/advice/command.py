@@ -111,7 +111,7 @@ def read_known(name: str, run_dir: RunDir, opened: Opened) -> Known:
     people = people_record(run_dir, book, opened.duplicates)
     samples = labeled_samples(opened.dataset, book)
     rows = [row for number in range(len(run_dir.results())) for row in run_dir.ledger_of(number)]
-    evidence = Evidence.of([*rows, *people.uncommitted], people.marked)
+    evidence = Evidence.of([*rows, *people.not_in_ledger], people.marked)
     labels = labels_so_far(name, samples, collect(samples, evidence, people))
     return Known(labels=labels, samples=samples, prices=_prices(book), errors=error_rate(book))
 

@@ -8,6 +8,7 @@ import { h, noun, plural } from "./dom.js";
 import { Grid } from "./grid.js";
 import { guessed, renderGuess } from "./guess.js";
 import { guidelines } from "./guidelines.js";
+import { keyed } from "./look_again.js";
 import { say } from "./notices.js";
 import { api, ask, client, outbox, page, queue, zoom } from "./page.js";
 import { Palette } from "./palette.js";
@@ -25,7 +26,7 @@ export function perform(action) {
   const cluster = queue.current?.question.kind === "cluster";
   const grid = view instanceof Grid ? view : null;
   const sample = view instanceof Sample ? view : null;
-  if (action.startsWith("label ")) return label(classes()[Number(action.slice(6))]);
+  if (action.startsWith("label ")) return label(keyed()[Number(action.slice(6))]);
   switch (action) {
     case "again": return label(classes().find((one) => one.name === recent[0]));
     case "search": return openPalette(false);

@@ -3,9 +3,8 @@
 import { classes } from "./classes.js";
 import { byId, h, noun } from "./dom.js";
 import { guessed } from "./guess.js";
+import { inQuestion, keyed } from "./look_again.js";
 import { outbox, page, queue } from "./page.js";
-
-const PINNED = 10;
 
 /** What the buttons show now. @type {Record<string, string>} */
 const drawn = {};
@@ -38,13 +37,16 @@ function keyButton(key, name, action, kind = null, ...more) {
 
 export function renderChips() {
   const all = classes();
-  const pinned = all.slice(0, PINNED);
+  const pinned = keyed();
+  const first = inQuestion();
+  /** The places of the keys in the order of the buttons: the labels in question come first. */
+  const places = [...first, ...pinned.filter((one) => !first.includes(one))].map((one) => pinned.indexOf(one));
   const mayAdd = page.state?.may_add_classes;
   const list = byId("chips");
-  redraw("chips", [pinned.map((one) => one.name), all.length, mayAdd], () => {
+  redraw("chips", [pinned.map((one) => one.name), places, first.length, all.length, mayAdd], () => {
     list.classList.toggle("long", pinned.some((one) => one.name.split(/[\s-]/).some((word) => word.length > 9)));
-    list.replaceChildren(...pinned.map((one, index) => keyButton(String((index + 1) % 10), h("bdi", {}, one.name), `label ${index}`, "chip",
-      h("span", { class: "count", "aria-hidden": "true" }))));
+    list.replaceChildren(...places.map((place, number) => keyButton(String((place + 1) % 10), h("bdi", {}, pinned[place].name), `label ${place}`,
+      number < first.length ? "chip in-question" : "chip", h("span", { class: "count", "aria-hidden": "true" }))));
     if (!all.length) list.append(h("p", { class: "empty" }, mayAdd ? "No classes yet. Name the first one, and go on like that." : "This project has no classes."));
     const rest = all.length - pinned.length;
     byId("tools").replaceChildren(
@@ -52,7 +54,8 @@ export function renderChips() {
       ...(mayAdd ? [keyButton("N", "new class", "new", all.length ? null : "primary")] : []));
   });
   list.querySelectorAll(".chip .count").forEach((count, index) => {
-    count.textContent = pinned[index].count ? pinned[index].count.toLocaleString("en") : "";
+    const number = first.length ? 0 : pinned[places[index]].count; // how frequent a class is shall not influence a second look
+    count.textContent = number ? number.toLocaleString("en") : "";
   });
 }
 

@@ -156,7 +156,7 @@ export class Queue {
     /** @param {Held} held */
     const stale = ({ question }) => {
       const [iteration, step] = question.id.split(".").map(Number);
-      if (question.purpose === "holdout" || iteration > state.iteration) return false;
+      if (question.purpose !== "round" || iteration > state.iteration) return false;
       return iteration < state.iteration || step < (state.step ?? 0) || ["training", "finished"].includes(state.phase);
     };
     this.#drop(stale);

@@ -1,7 +1,7 @@
 /** Puts the next question on the screen, or what the project has reached. */
 
 import { Clock } from "./clock.js";
-import { renderActions } from "./controls.js";
+import { renderActions, renderChips } from "./controls.js";
 import { byId, h, noun, painted, plural, samples } from "./dom.js";
 import { Grid } from "./grid.js";
 import { renderGuess } from "./guess.js";
@@ -14,6 +14,12 @@ import { Sample } from "./sample.js";
 /** @typedef {import("./held.js").Held} Held */
 
 const HALVES_WAIT_MS = 1500;
+/** What a page with a single sample says below its question. */
+const SUBTITLES = {
+  round: () => "",
+  holdout: () => `The model never learns from these ${noun}s.`,
+  look_again: () => `The answers about this ${noun} differ. Your label counts from the next round on.`,
+};
 
 /** Shows the next question, or what the project has reached. */
 export function advance() {
@@ -38,10 +44,12 @@ export function present(held) {
   document.body.dataset.question = id;
   delete document.body.dataset.ready;
   byId("stage").replaceChildren(page.view.element);
-  byId("title").textContent = cluster ? "What are these?" : "What is this?";
+  const again = purpose === "look_again";
+  byId("title").textContent = again ? "Look again: what is this?" : cluster ? "What are these?" : "What is this?";
   byId("purpose").textContent = purpose === "holdout" ? (page.state?.holdout.size ? "for measuring accuracy" : "for checking labels") : half_of ? "half of a split cluster" : "";
   if (hadFocus) byId("title").focus();
   renderActions();
+  renderChips();
   renderHeader();
   renderGuess();
   describe();
@@ -101,7 +109,7 @@ export function awaitHalves(id) {
 export function describe() {
   const held = queue.current;
   if (!held || held.question.kind === "sample") {
-    byId("subtitle").textContent = held?.question.purpose === "holdout" ? `The model never learns from these ${noun}s.` : "";
+    byId("subtitle").textContent = SUBTITLES[held?.question.purpose ?? "round"]();
     byId("evidence").textContent = byId("effect").textContent = "";
     return;
   }

@@ -5,7 +5,7 @@ export type Bands = { nearest?: number[]; random?: number[]; farthest?: number[]
 export type Question = {
   id: string;
   kind: "sample" | "cluster";
-  purpose: "round" | "holdout";
+  purpose: "round" | "holdout" | "look_again";
   size: number;
   bands?: Bands;
   /**
@@ -19,6 +19,8 @@ export type Question = {
   half_of?: string | null;
   /** The id of the class that the model guesses. */
   guess?: number | null;
+  /** The ids of the classes that people gave to this sample, if they are asked to look again, in a random order. */
+  choices?: number[];
 };
 
 export type Timing = { visible_ms: number; first_input_ms: number | null; gaps_ms: number[] };

@@ -15,14 +15,25 @@ from raycal.report.tables.frame import Row, frame
 from raycal.report.views import View, with_interval
 
 # The tables, with what they hold in words.
-QUALITY_TABLES = {"label_error": "label error", "agreement": "agreement", "confusions": "confused classes"}
+QUALITY_TABLES = {
+    "label_error": "label error",
+    "agreement": "agreement",
+    "confusions": "confused classes",
+    "looks": "labels looked at again",
+}
 # The number of pairs of classes on the page; the table as a file has all of them.
 NUM_CONFUSED = 10
 
 
 def quality_views(project: LabelingProject) -> list[View]:
     """The tables that the page shows; none of what is not known."""
-    return [*_error_view(project), *_self_view(project), *_pair_view(project), *_confusion_view(project)]
+    return [
+        *_error_view(project),
+        *_self_view(project),
+        *_pair_view(project),
+        *_confusion_view(project),
+        *_look_view(project),
+    ]
 
 
 def quality_tables(projects: Sequence[LabelingProject]) -> dict[str, pd.DataFrame]:
@@ -32,6 +43,7 @@ def quality_tables(projects: Sequence[LabelingProject]) -> dict[str, pd.DataFram
         "label_error": [row for project in projects for row in _error_rows(project)],
         "agreement": [row for project in projects for row in _agreement_rows(project)],
         "confusions": [row for project in projects for row in _confusion_rows(project)],
+        "looks": [row for project in projects for row in _look_rows(project)],
     }
     columns = {
         "label_error": ("project", "label error", "label error low", "label error high", "checked", "wrong"),
@@ -40,6 +52,7 @@ def quality_tables(projects: Sequence[LabelingProject]) -> dict[str, pd.DataFram
             *("agreement", "agreement low", "agreement high", "Cohen's kappa"),
         ),
         "confusions": ("project", "class", "other class", f"{noun}s"),
+        "looks": ("project", "looked at again", "label changed", "label stayed", "nobody can tell"),
     }
     return {name: frame(columns[name], rows[name]) for name in QUALITY_TABLES if rows[name]}
 
@@ -104,6 +117,24 @@ def _confusion_view(project: LabelingProject) -> Iterator[View]:
         )
 
 
+def _look_view(project: LabelingProject) -> Iterator[View]:
+    looks = project.quality.looks
+    if looks.number:
+        yield View(
+            title="Labels that people looked at again",
+            columns={
+                "looked at again": [cell_text(looks.number)],
+                "label changed": [cell_text(looks.changed)],
+                "label stayed": [cell_text(looks.number - looks.changed - looks.unsure)],
+                "nobody can tell": [cell_text(looks.unsure)],
+            },
+            notes=[
+                f"These {project.noun}s were labeled alone, and got another label from another person, from a cluster "
+                "or at another time. The training uses a changed label from the next round on."
+            ],
+        )
+
+
 def _sorted(agreements: Sequence[Agreement]) -> list[Agreement]:
     return sorted(agreements, key=lambda one: (-one.share, -one.number, one.kappa or 0.0))
 
@@ -132,6 +163,13 @@ def _agreement_rows(project: LabelingProject) -> Iterator[Row]:
 def _confusion_rows(project: LabelingProject) -> Iterator[Row]:
     for (first, second), number in project.quality.confused:
         yield project.trial.experiment_id, _name(project, first), _name(project, second), number
+
+
+def _look_rows(project: LabelingProject) -> Iterator[Row]:
+    looks = project.quality.looks
+    if looks.number:
+        stayed = looks.number - looks.changed - looks.unsure
+        yield project.trial.experiment_id, looks.number, looks.changed, stayed, looks.unsure
 
 
 def _name(project: LabelingProject, label: int) -> str:

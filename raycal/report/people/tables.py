@@ -21,6 +21,7 @@ _PURPOSES = {
     Purpose.REPEAT: "check: repeated",
     Purpose.SHARED: "check: shared",
     Purpose.AUDIT: "check: audit of clusters",
+    Purpose.LOOK_AGAIN: "look again",
 }
 _ROLES = {
     Role.COUNTED: "counts",

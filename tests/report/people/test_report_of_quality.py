@@ -53,6 +53,18 @@ def test_report_has_agreement_confusions_and_label_error(tmp_path: Path) -> None
     assert ["check: audit of clusters", "single image", "counts", "10", "20"] in table(sweep_dir, "time")
 
 
+def test_report_counts_the_labels_that_were_looked_at_again(tmp_path: Path) -> None:
+    sweep_dir, _ = label_folder(tmp_path, rounds=2, with_looks=True)
+    assert main([sweep_dir.folder.place]) == 0
+
+    assert table(sweep_dir, "looks") == [["3", "1", "1", "1"]]
+    text = words(page_of(sweep_dir))
+    at = text.index("Labels that people looked at again")
+    assert "looked at again label changed label stayed nobody can tell 3 1 1 1" in text[at : at + 400]
+    assert "person-1" not in text
+    assert ["look again", "single image", "counts", "3", "6"] in table(sweep_dir, "time")
+
+
 def test_checks_change_no_ledger(tmp_path: Path) -> None:
     _, without = label_folder(tmp_path / "without", rounds=2)
     _, with_checks = label_folder(tmp_path / "with", rounds=2, with_checks=True)
@@ -71,4 +83,4 @@ def test_nothing_is_shown_without_checks_and_second_opinions(tmp_path: Path) -> 
 
     page = page_of(sweep_dir)
     assert 'id="quality"' not in page
-    assert not {"label_error", "agreement", "confusions"} & set(re.findall(r"tables/(\w+)\.csv", page))
+    assert not {"label_error", "agreement", "confusions", "looks"} & set(re.findall(r"tables/(\w+)\.csv", page))

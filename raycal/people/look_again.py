@@ -1,0 +1,75 @@
+"""The queue of samples that people look at again, because labels of theirs differ; see `disagreements`.
+
+The queue follows from the board alone, so a server that starts again makes the same one. It is computed again only when
+a step was closed, or an answer that belongs to no step was given or taken back.
+"""
+
+from collections.abc import Iterator
+
+from raycal.people.board import Board
+from raycal.people.disagreements import OPINIONS, ClosedLabels, Disagreement, closed_labels, disagreements, shuffled
+from raycal.people.events import Answered, Event, Undone
+
+
+class LookAgain:
+    """The samples to look at again. This class is not thread-safe, so its owner must hold a lock.
+
+    Args:
+        board: The questions and answers. `note` must be called for each event in it, and for each further one when the
+            board has it.
+        seed: The seed of the project, which decides the order in which a page shows labels.
+    """
+
+    def __init__(self, board: Board, seed: int) -> None:
+        self._board, self._seed = board, seed
+        self._checks: dict[str, None] = {}
+        self._num_changes = 0
+        self._closed: tuple[tuple[int, int], ClosedLabels] | None = None
+        self._found: tuple[tuple[int, int, int], dict[int, Disagreement]] | None = None
+
+    def note(self, event: Event) -> None:
+        """Take account of an event that the board has."""
+        if isinstance(event, Answered):
+            if event.purpose in OPINIONS:
+                self._checks[event.question] = None
+                self._num_changes += 1
+        elif isinstance(event, Undone):
+            self._num_changes += 1
+
+    def exists(self, sample: int) -> bool:
+        """Whether a sample is in D^L, so that its label could be amended."""
+        return sample in self._labels().singles
+
+    def is_waiting(self, sample: int) -> bool:
+        """Whether the labels of a sample differ, and nobody has looked at it again."""
+        found = self._disagreements().get(sample)
+        return found is not None and self._board.book.counted(found.question) is None
+
+    def waiting(self) -> Iterator[str]:
+        """The questions to ask, the one about the most doubtful label first."""
+        for one in self._disagreements().values():
+            if self._board.book.counted(one.question) is None:
+                yield one.question
+
+    def choices(self, sample: int) -> list[int]:
+        """The labels in question, in an order that does not tell where they come from."""
+        found, label = self._disagreements().get(sample), self._labels().singles[sample].label
+        return shuffled([label or 0] if found is None else found.labels, sample, self._seed)
+
+    def _labels(self) -> ClosedLabels:
+        board = self._board
+        state = len(board.book.closed), len(board.steps)
+        if self._closed is None or self._closed[0] != state:
+            steps = (board.steps[place] for place in sorted(board.steps))
+            replies = (
+                (one.step, ((one.questions[name], reply) for name, reply in one.replies.items())) for one in steps
+            )
+            self._closed = state, closed_labels(board.book, replies)
+        return self._closed[1]
+
+    def _disagreements(self) -> dict[int, Disagreement]:
+        labels = self._labels()
+        state = len(self._board.book.closed), len(self._board.steps), self._num_changes
+        if self._found is None or self._found[0] != state:
+            self._found = state, disagreements(self._board.book, labels, self._checks)
+        return self._found[1]

@@ -18,9 +18,11 @@ class ChecksConfig(Strict):
         audits: The number of samples with the label of a cluster that are asked alone, per question of the project.
         share: The largest share of checks among the questions of a person while there are other questions. When there
             are none, checks are asked without this limit.
+        gold: The number of known samples that a newcomer is asked first, if other people have labeled enough.
     """
 
     repeats: Rate = 0.05
     shared: Rate = 0.1
     audits: Rate = 0.05
     share: Annotated[float, Ge(0), Le(0.5)] = 0.1
+    gold: Annotated[int, Ge(0), Le(100)] = 10

@@ -469,6 +469,7 @@ class Project:
         if kind is Kind.SAMPLE and sent.answer not in (GivenAnswer.LABEL, GivenAnswer.UNSURE):
             raise RefusedError(f"A single {self._noun} can be labeled or left open, but not refused or split.")
         marked, probes_found = self._marked(sent, question)
+        known = self._checks.gold.known_to(who, check) if check and check.purpose is Purpose.GOLD else None
         label = self._label(batch, who, sent)
         halves: Sequence[Indices] = ()
         if sent.answer is GivenAnswer.SPLIT and step is not None and not step.is_closed:
@@ -487,6 +488,7 @@ class Project:
             suggestion_shown=sent.suggestion_shown and self._questions.has_guess(sent.question),
             probes=() if question is None else question.probes,
             probes_found=probes_found,
+            known=known,
         )
         self._add(batch, event)
         given = board.book.given(event.id)
@@ -556,6 +558,8 @@ class Project:
         given = book.last_answer_of(who)
         if given is None:
             return "There is no answer that you could take back."
+        if given.event.purpose is Purpose.GOLD:
+            return "You were told whether others agree with your last answer, so it cannot be taken back any more."
         question = given.event.question
         if book.is_closed(question):
             return "Your last answer belongs to a step that is closed, so it cannot be taken back any more."

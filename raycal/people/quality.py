@@ -21,6 +21,10 @@ from raycal.people.fold import Arrival, Book
 from raycal.people.label_error import LabelErrorEstimate, estimate_label_error
 from raycal.people.results import wilson_interval
 
+# An audit checks the label of a cluster. Gold samples are chosen because people agree on them, so they would make the
+# agreement too high.
+_NOT_COMPARED = (Purpose.AUDIT, Purpose.GOLD)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Agreement:
@@ -167,7 +171,7 @@ def _checked(book: Book) -> list[tuple[Answered, Answered]]:
     found = []
     for question in book.questions:
         check, event = check_of(question), book.counted(question)
-        if check is None or check.purpose is Purpose.AUDIT or event is None or event.label is None:
+        if check is None or check.purpose in _NOT_COMPARED or event is None or event.label is None:
             continue
         original = originals.get(check.number)
         if original is not None and original.label is not None:

@@ -90,17 +90,18 @@ def test_checks_are_no_part_of_the_experiment() -> None:
     plain = load_sweep(sweep(), build.REGISTRIES)
     checked = load_sweep(sweep() | {"checks": {"repeats": 0}}, build.REGISTRIES, overrides=["checks.audits=0.2"])
 
-    assert plain.checks.model_dump() == {"repeats": 0.05, "shared": 0.1, "audits": 0.05, "share": 0.1}
-    assert checked.checks.model_dump() == {"repeats": 0, "shared": 0.1, "audits": 0.2, "share": 0.1}
+    assert plain.checks.model_dump() == {"repeats": 0.05, "shared": 0.1, "audits": 0.05, "share": 0.1, "gold": 10}
+    assert checked.checks.model_dump() == {"repeats": 0, "shared": 0.1, "audits": 0.2, "share": 0.1, "gold": 10}
     assert list(checked.experiments) == list(plain.experiments)
 
 
 def test_all_wrong_checks_are_named() -> None:
+    wrong = {"repeats": -1, "shared": 2, "audits": "many", "gold": -1, "silver": 1}
     with pytest.raises(InputError) as caught:
-        load_sweep(sweep() | {"checks": {"repeats": -1, "shared": 2, "audits": "many", "gold": 1}}, build.REGISTRIES)
+        load_sweep(sweep() | {"checks": wrong}, build.REGISTRIES)
 
     words = "\n".join(caught.value.problems)
-    assert all(f"checks.{key}" in words for key in ("repeats", "shared", "audits", "gold"))
+    assert all(f"checks.{key}" in words for key in ("repeats", "shared", "audits", "gold", "silver"))
 
 
 def test_checks_of_a_simulation_are_refused() -> None:

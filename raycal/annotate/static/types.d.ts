@@ -47,7 +47,14 @@ export type Receipt = {
   label?: number | null;
   question?: Question | null;
   check?: Check | null;
+  gold?: Gold | null;
 };
+
+/**
+ * What a newcomer is told after an answer about a known image: a sentence, the known class if the answer was another
+ * one, and after the last of these images the result of all of them.
+ */
+export type Gold = { text: string; class: string | null; result: string };
 
 /** The hidden checks of an answered question, by their rows. */
 export type Check = { text: string; found: number[]; missed: number[]; advice: string };

@@ -119,3 +119,16 @@ def test_guidelines_are_no_part_of_the_experiment_and_a_simulation_has_none() ->
         load_sweep(sweep() | {"guidelines": {"classes": {"robin": 3}}}, build.REGISTRIES)
     with pytest.raises(InputError, match="guidelines: is for projects that people label, with expert: people"):
         load_sweep(sweep(expert="oracle") | {"guidelines": words}, build.REGISTRIES)
+
+
+def test_looks_are_no_part_of_the_experiment_and_a_simulation_has_none() -> None:
+    plain = load_sweep(sweep(), build.REGISTRIES)
+    looks = load_sweep(sweep() | {"looks": {"sequential": True}}, build.REGISTRIES)
+
+    assert plain.looks.model_dump() == {"sequential": False, "purity": 0.8}
+    assert looks.looks.model_dump() == {"sequential": True, "purity": 0.8}
+    assert list(looks.experiments) == list(plain.experiments)
+    with pytest.raises(InputError, match=r"looks.purity: should "):
+        load_sweep(sweep() | {"looks": {"purity": 1}}, build.REGISTRIES)
+    with pytest.raises(InputError, match="looks: is for projects that people label"):
+        load_sweep(sweep(expert="oracle") | {"looks": {"sequential": True}}, build.REGISTRIES)

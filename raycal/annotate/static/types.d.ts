@@ -65,6 +65,9 @@ export type Guidelines = { text: string; classes: { name: string; text: string; 
 /** A class without an id waits to be created. */
 export type Class_ = { id: number | null; name: string; count: number };
 
+/** How a page that looks sequentially decides about a cluster. */
+export type Looks = { purity: number; more: number; miss_rate: number };
+
 export type Result = {
   iteration: number;
   accuracy: number;
@@ -116,6 +119,7 @@ export type State = {
   labeled: number;
   total: number;
   people: number;
+  looks?: Looks | null;
   can_undo: boolean;
   epoch: string;
   is_open: boolean;

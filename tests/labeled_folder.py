@@ -15,8 +15,19 @@ from raycal.algorithm.records import Evaluation, Interaction, IterationResult, K
 from raycal.config import ExperimentConfig
 from raycal.experiment import build
 from raycal.people.answer_files import AnswerFiles
-from raycal.people.events import Answered, ClassAdded, Closed, Event, GivenAnswer, Purpose, Timing, Undone
+from raycal.people.events import (
+    Answered,
+    ClassAdded,
+    Closed,
+    Event,
+    GivenAnswer,
+    KnownLabel,
+    Purpose,
+    Timing,
+    Undone,
+)
 from raycal.people.fold import fold
+from raycal.people.gold import gold_check
 from raycal.people.log import AnswerLog, read_events
 from raycal.people.steps import STEPS, StepFiles
 from raycal.storage.folder import Folder
@@ -39,8 +50,16 @@ class People:
     """Two people who answer through the log of a run. In each round one answer is taken back, one is a second opinion,
     and one is late."""
 
-    def __init__(self, run_folder: Folder, *, with_checks: bool = False, with_looks: bool = False) -> None:
-        self._run_folder, self._with_checks, self._with_looks = run_folder, with_checks, with_looks
+    def __init__(
+        self,
+        run_folder: Folder,
+        *,
+        with_checks: bool = False,
+        with_looks: bool = False,
+        has_newcomer: bool = False,
+    ) -> None:
+        self._run_folder, self._with_checks = run_folder, with_checks
+        self._with_looks, self._has_newcomer = with_looks, has_newcomer
         self._number = itertools.count(1)
 
     def label(self, steps: Sequence[StepQuestions]) -> None:
@@ -65,6 +84,8 @@ class People:
                     yield self._answer(question.id, step.kind, len(question.by_distance), who="person-1")
             if self._with_checks and step.iteration == 0 and step.kind is Kind.SAMPLE:
                 yield from self._checks(given.seq)
+            if self._has_newcomer and step.iteration == 0 and step.kind is Kind.SAMPLE:
+                yield from self._first_answers(given.seq)
             yield Closed(**self._common(), iteration=step.iteration, step=step.step)
             yield self._answer(step.first[0].id, step.kind, 1, who="person-1")
 
@@ -84,6 +105,13 @@ class People:
         for index, label in ((200, 0), (201, 1), (202, None)):
             look = self._answer(f"look_again.{index}", Kind.SAMPLE, 1, purpose=Purpose.LOOK_AGAIN, who="person-1")
             yield replace(look, label=label, answer=GivenAnswer.UNSURE if label is None else GivenAnswer.LABEL)
+
+    def _first_answers(self, seq: int) -> Iterator[Event]:
+        """A newcomer answers ten gold questions, four of them not with the known label."""
+        for number in range(10):
+            question = gold_check(seq - number, "person-2").id
+            given = self._answer(question, Kind.SAMPLE, 1, purpose=Purpose.GOLD, who="person-2")
+            yield replace(given, label=int(number >= 4), known=KnownLabel(1, 2, 9 - number))
 
     def _common(self, who: str = "owner") -> dict[str, object]:
         number = next(self._number)
@@ -163,6 +191,7 @@ def label_folder(
     has_probes: bool = False,
     with_checks: bool = False,
     with_looks: bool = False,
+    has_newcomer: bool = False,
 ) -> tuple[SweepDir, RunWriter]:
     """Label some rounds of the project `birds`. Return the folder of the project and the folder of its run.
 
@@ -172,12 +201,16 @@ def label_folder(
         has_probes: Whether a cluster of each round has two probes, of which people find one.
         with_checks: Whether people answered questions that check labels in the first round.
         with_looks: Whether a person looked again at single images before the second round.
+        has_newcomer: Whether a newcomer answered gold questions in the first round.
     """
     sweep_dir = SweepDir(Folder.at(str(storage / "birds")))
     sweep_dir.write_plan(SweepPlan(sweep="birds", experiments={config.experiment_id: config}, threads=1))
     run_dir = RunWriter(sweep_dir.folder.folder(config.experiment_id))
     run_dir.begin(config)
-    people, ledger = People(run_dir.folder, with_checks=with_checks, with_looks=with_looks), list[Interaction]()
+    people, ledger = (
+        People(run_dir.folder, with_checks=with_checks, with_looks=with_looks, has_newcomer=has_newcomer),
+        list[Interaction](),
+    )
     for iteration in range(rounds):
         steps = with_probes(round_steps(iteration)) if has_probes else round_steps(iteration)
         for step in steps:

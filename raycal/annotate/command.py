@@ -35,6 +35,7 @@ from raycal.people.checks import CheckRates
 from raycal.people.fold import fold
 from raycal.people.guidelines import Guidelines
 from raycal.people.log import read_events
+from raycal.people.looks import Looks
 from raycal.people.prices import fit_prices, prices_yaml, timed_answers
 from raycal.people.probes import ProbeSettings, write_settings
 from raycal.people.project import FINISHED, Project, project_id
@@ -330,6 +331,7 @@ def _project(job: Job, config: ExperimentConfig, run_folder: Folder, dataset: Lo
         checks=CheckRates(**job.sweep.checks.model_dump()),
         seed=config.seed,
         guidelines=Guidelines(**job.sweep.guidelines.model_dump()),
+        looks=Looks(**job.sweep.looks.model_dump()),
         epoch=epoch,
     )
 

@@ -20,6 +20,7 @@ class ChecksConfig(Strict):
             question of the project. While there is nothing else to do, more are asked.
         share: The largest share of checks among the questions of a person while there are other questions. When there
             are none, checks are asked without this limit.
+        gold: The number of known samples that a newcomer is asked first, if other people have labeled enough.
     """
 
     repeats: Rate = 0.05
@@ -27,3 +28,4 @@ class ChecksConfig(Strict):
     audits: Rate = 0.05
     look_again: Rate = 0.05
     share: Annotated[float, Ge(0), Le(0.5)] = 0.1
+    gold: Annotated[int, Ge(0), Le(100)] = 10

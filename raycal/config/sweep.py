@@ -13,6 +13,7 @@ from raycal.config.expand import REQUIRED, Registries, checked, drawn, examples,
 from raycal.config.experiment import ExperimentConfig
 from raycal.config.grid import varied_by
 from raycal.config.guidelines import GuidelinesConfig
+from raycal.config.looks import LooksConfig
 from raycal.config.mapping import document_of
 from raycal.config.overrides import Overrides, apply_overrides
 from raycal.config.people import asks_people
@@ -46,6 +47,7 @@ class _SweepFile(Strict):
     probes: ProbesConfig | None = None
     checks: ChecksConfig | None = None
     guidelines: GuidelinesConfig | None = None
+    looks: LooksConfig | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,6 +71,7 @@ class Sweep:
         probes: How often a question of a project of people hides known samples.
         checks: How many questions of a project of people check labels.
         guidelines: What the owner of a project of people tells those who label.
+        looks: How the page of a project of people shows large clusters.
     """
 
     name: str
@@ -88,6 +91,7 @@ class Sweep:
     probes: ProbesConfig = field(default_factory=ProbesConfig)
     checks: ChecksConfig = field(default_factory=ChecksConfig)
     guidelines: GuidelinesConfig = field(default_factory=GuidelinesConfig)
+    looks: LooksConfig = field(default_factory=LooksConfig)
 
     @property
     def base(self) -> ExperimentConfig | None:
@@ -142,7 +146,8 @@ def load_sweep(source: str | Mapping[str, Any], registries: Registries, *, overr
         if reason is not None:
             problems.say(("scheduler",), reason)
     known = [*experiments.values(), *at_ends.values()]
-    for_people = {"stop": file.stop, "probes": file.probes, "checks": file.checks, "guidelines": file.guidelines}
+    names = ("stop", "probes", "checks", "guidelines", "looks")
+    for_people = {name: getattr(file, name) for name in names}
     for section in (name for name, block in for_people.items() if block is not None):
         if known and not any(map(asks_people, known)):
             problems.say((section,), "is for projects that people label, with expert: people")
@@ -166,6 +171,7 @@ def load_sweep(source: str | Mapping[str, Any], registries: Registries, *, overr
         probes=file.probes or ProbesConfig(),
         checks=file.checks or ChecksConfig(),
         guidelines=file.guidelines or GuidelinesConfig(),
+        looks=file.looks or LooksConfig(),
     )
 
 

@@ -257,7 +257,8 @@ def _files(images: LoadedDataset, *, has_pictures: bool, model: ExportedModel | 
         "`evidence.parquet`": f"every label that {_a(images.noun)} was ever given, and every mark as odd",
         "`people.csv`": (
             "how much each person answered, in which time, how often second opinions agree with the answers that "
-            "count, and how often the person agrees with an own earlier label. The names are pseudonyms. Remove this "
+            "count, how often the person agrees with an own earlier label, and how many of the first answers of a "
+            "newcomer were right. The names are pseudonyms. Remove this "
             "file and the column `annotator` if others shall not see it"
         )
         * has_persons,

@@ -1,7 +1,8 @@
 """Chooses which questions a page gets next.
 
-The first few questions of the hold-out come first, then those of the open step, then the rest of the hold-out. Checks
-of labels come in between at a small share, and whenever nothing else is left to do.
+A newcomer begins with gold questions. For everybody else, the first few questions of the hold-out come first, then
+those of the open step, then the rest of the hold-out. Checks of labels come in between at a small share, and whenever
+nothing else is left to do.
 """
 
 from collections.abc import Sequence
@@ -60,11 +61,13 @@ class Asking:
         A page that would have nothing to do waits for a question that another page has in memory only, and is asked to
         give up. In the meantime it gets checks.
         """
+        self._take(self._checks.gold.due(self._who, self._desk.held()), want)
         held_out = self._board.waiting_in_holdout()
         waiting = [] if self._step is None else [question.id for question in self._step.waiting()]
         if held_out:
             missing = min(HOLDOUT_FIRST, len(self._board.holdout)) - self._board.num_answered_in_holdout
-            self._take(held_out, min(want, max(0, missing - self._num_held_by_others(held_out))))
+            most = min(want - len(self._given), max(0, missing - self._num_held_by_others(held_out)))
+            self._take(held_out, most)
         while (left := want - len(self._given)) > 0:
             before = len(self._given)
             number = self._checks.num_before_check(self._who, len(self._holding) + before, left)

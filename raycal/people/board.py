@@ -17,6 +17,7 @@ from raycal.people.class_names import same_class_key
 from raycal.people.clock import answer_ms
 from raycal.people.events import Answered, ClassAdded, ClassRenamed, Event, Purpose, Undone
 from raycal.people.fold import HOLDOUT, Book, holdout_position, step_of
+from raycal.people.gold_results import GoldResults
 from raycal.people.probe_results import ProbeResults
 
 # Values that arrays of labels hold besides the ids of classes.
@@ -116,6 +117,7 @@ class Board:
     Attributes:
         book: The meaning of the events.
         probe_results: Which probes people found and missed.
+        gold_results: What the answers of newcomers to gold questions say.
         labels: (P,) The newest label that each sample of the pool got in a step; `NO_LABEL` if it got no label.
         holdout: (H,) The label of each image of the hold-out; `NO_LABEL` if the person could not tell, and `UNANSWERED`
             without an answer.
@@ -135,7 +137,7 @@ class Board:
         steps: Iterable[StepQuestions] = (),
         events: Iterable[Event] = (),
     ) -> None:
-        self.book, self.probe_results = Book(class_names), ProbeResults()
+        self.book, self.probe_results, self.gold_results = Book(class_names), ProbeResults(), GoldResults()
         self.labels: LabelArray = np.full(num_pool, NO_LABEL, np.int32)
         self.holdout: LabelArray = np.full(num_holdout, UNANSWERED, np.int32)
         self.recent_ms: dict[Kind, deque[int]] = {kind: deque(maxlen=NUM_RECENT) for kind in Kind}
@@ -162,6 +164,7 @@ class Board:
             return
         self._class_sizes = None
         self.probe_results.add(event)
+        self.gold_results.add(event)
         match event:
             case Answered():
                 if event.purpose is Purpose.ROUND:

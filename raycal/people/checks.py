@@ -19,6 +19,7 @@ from raycal.people.check_ids import CHECKS, Check, check_of
 from raycal.people.cluster_labels import STRATUM_SIZES, ClusterLabels, newest_cluster_labels
 from raycal.people.events import Answered, Event, Purpose, Undone
 from raycal.people.fold import Arrival
+from raycal.people.gold import GoldQuestions
 from raycal.people.look_again import LookAgain
 
 # A person is asked again only after as many further questions, so that the first answer is forgotten.
@@ -34,10 +35,11 @@ class CheckRates:
     audits: float = 0.0
     look_again: float = 0.0
     share: float = 0.0
+    gold: int = 0
 
     @property
     def of_purpose(self) -> dict[Purpose, float]:
-        """The rate of each kind of check."""
+        """The rate of each kind of check that comes among other questions."""
         return {
             Purpose.REPEAT: self.repeats,
             Purpose.SHARED: self.shared,
@@ -48,7 +50,7 @@ class CheckRates:
     @property
     def are_on(self) -> bool:
         """Whether any check is asked."""
-        return any(self.of_purpose.values())
+        return self.gold > 0 or any(self.of_purpose.values())
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,6 +71,9 @@ class CheckedSample:
 class Checks:
     """The checks of a project. This class is not thread-safe, so its owner must hold a lock.
 
+    Attributes:
+        gold: The questions with which newcomers begin.
+
     Args:
         board: The answers so far. After each event, `note` must be called when the board has it.
         rates: How many checks are asked.
@@ -77,6 +82,7 @@ class Checks:
 
     def __init__(self, board: Board, rates: CheckRates, seed: int) -> None:
         self._board, self._rates, self._seed = board, rates, seed
+        self.gold = GoldQuestions(board, rates.gold, seed)
         self._originals: dict[int, Answered] = {}
         self._repeats: dict[str, list[tuple[int, int]]] = defaultdict(list)
         self._shared: list[int] = []
@@ -95,6 +101,7 @@ class Checks:
     def note(self, event: Event) -> None:
         """Take account of an event that the board has."""
         self._looks.note(event)
+        self.gold.note(event)
         if not isinstance(event, Answered):
             self._num_changes += isinstance(event, Undone)
             return
@@ -126,6 +133,8 @@ class Checks:
             return check.number < len(self._board.labels)
         if check.purpose is Purpose.LOOK_AGAIN:
             return self._looks.exists(check.number)
+        if check.purpose is Purpose.GOLD:
+            return self.gold.exists(check)
         return check.number in self._originals
 
     def is_waiting(self, question: str, who: str) -> bool:
@@ -137,9 +146,12 @@ class Checks:
             return True
         if check.purpose is Purpose.LOOK_AGAIN:
             return self._looks.is_waiting(check.number)
+        if check.purpose is Purpose.GOLD:
+            return self.gold.is_waiting(check, who)
         original = self._originals[check.number]
         is_same_person = original.who == who
-        return self._stands(original) and is_same_person == (check.purpose is Purpose.REPEAT)
+        is_for_person = is_same_person == (check.purpose is Purpose.REPEAT)
+        return is_for_person and self._stands(original) and not self.gold.was_told(who, original.question)
 
     def sample(self, question: str) -> CheckedSample:
         """The sample that an existing check asks about."""
@@ -149,7 +161,8 @@ class Checks:
             return CheckedSample(is_in_holdout=False, position=check.number, guess=self._guess_of_cluster(check.number))
         if check.purpose is Purpose.LOOK_AGAIN:
             return CheckedSample(is_in_holdout=False, position=check.number)
-        original = self._originals[check.number].question
+        is_gold = check.purpose is Purpose.GOLD
+        original = self.gold.original(check) if is_gold else self._originals[check.number].question
         position = self._board.find_in_holdout(original)
         if position is not None:
             return CheckedSample(is_in_holdout=True, position=position)

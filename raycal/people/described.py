@@ -9,8 +9,9 @@ from raycal.people.asking import has_guesses
 from raycal.people.board import Board, StepBoard, is_half
 from raycal.people.checks import Checks
 from raycal.people.events import Purpose
+from raycal.people.looks import Looks
 from raycal.people.page_ids import PageIds
-from raycal.people.shown import bands, num_certainly_random
+from raycal.people.shown import ALL_AT_ONCE, bands, num_certainly_random, size_of_random_band
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -23,6 +24,7 @@ class Descriptions:
         checks: The checks of labels.
         page_ids: The ids under which pages know single samples.
         open_step: The step whose questions people answer now. None if there is no such step.
+        looks: How many samples of a large cluster a page shows.
     """
 
     dataset: LoadedDataset
@@ -30,6 +32,7 @@ class Descriptions:
     checks: Checks
     page_ids: PageIds
     open_step: StepBoard | None
+    looks: Looks = ALL_AT_ONCE
 
     def exists(self, question_id: str) -> bool:
         """Whether there is such a question."""
@@ -49,8 +52,8 @@ class Descriptions:
             "size": len(question.by_distance),
             "half_of": question_id.rpartition(".")[0] if is_half(question) else None,
             "guess": self._guess(question.guess),
-            "num_random": num_certainly_random(step.step),
-            **bands(question, self.dataset.train_rows),
+            "num_random": num_certainly_random(step.step, self.looks),
+            **bands(question, self.dataset.train_rows, size_of_random_band(step.step, self.looks)),
         }
 
     def has_guess(self, question_id: str) -> bool:

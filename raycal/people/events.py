@@ -7,7 +7,7 @@ import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any
+from typing import Any, NamedTuple
 
 from raycal.algorithm.questions import Probe
 from raycal.algorithm.records import Kind
@@ -32,6 +32,7 @@ class Purpose(StrEnum):
         SHARED: A second person labels a single sample, to measure how often two people agree.
         AUDIT: A sample that a cluster gave its label is labeled alone, to measure the error of such labels.
         LOOK_AGAIN: A sample of D^L whose labels differ is labeled once more, and this label replaces the earlier one.
+        GOLD: A newcomer labels a sample whose label is known, to learn how others label.
     """
 
     ROUND = "round"
@@ -40,6 +41,21 @@ class Purpose(StrEnum):
     SHARED = "shared"
     AUDIT = "audit"
     LOOK_AGAIN = "look_again"
+    GOLD = "gold"
+
+
+class KnownLabel(NamedTuple):
+    """What was known about the sample of a gold question when a newcomer answered it.
+
+    Attributes:
+        label: The known class.
+        people: How many people had given this class to the sample alone; nobody had given it another one.
+        left: How many gold questions were left for the newcomer after this one.
+    """
+
+    label: int
+    people: int
+    left: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -91,6 +107,7 @@ class Answered(Event):
         suggestion_shown: Whether the person looked at the guess of the model before answering.
         probes: The probes that were hidden in the question.
         probes_found: The probes that the person marked, ascending.
+        known: The label that a gold question compares with. None for all other questions.
     """
 
     question: str
@@ -105,6 +122,7 @@ class Answered(Event):
     suggestion_shown: bool = False
     probes: tuple[Probe, ...] = ()
     probes_found: tuple[int, ...] = ()
+    known: KnownLabel | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -163,6 +181,8 @@ def to_line(event: Event) -> str:
         }
         if not event.probes:  # so that the line is that of earlier versions
             del record["probes"], record["probes_found"]
+        if event.known is None:
+            del record["known"]
     return json.dumps(record, separators=(",", ":"))
 
 
@@ -200,6 +220,7 @@ def _answered(record: Mapping[str, Any], common: dict[str, Any]) -> Answered:
         suggestion_shown=bool(record["suggestion_shown"]),
         probes=tuple(Probe(_count(index), _count(label)) for index, label in record.get("probes", ())),
         probes_found=tuple(map(_count, record.get("probes_found", ()))),
+        known=KnownLabel(*map(_count, record["known"])) if "known" in record else None,
     )
 
 

@@ -14,6 +14,7 @@ from raycal.people.check_ids import CHECKS
 from raycal.people.clock import answer_ms
 from raycal.people.events import Purpose
 from raycal.people.fold import Arrival, Book, Given
+from raycal.people.gold_results import FirstAnswers, GoldResults
 from raycal.people.probe_results import MissRate, ProbeResults
 from raycal.people.quality import repeated_labels
 
@@ -36,6 +37,10 @@ class PersonSummary:
         agreeing: How many of the second opinions have the label, or the refusal, of the answer that counts.
         repeated: The number of samples that the person labeled once more in a check, without seeing the first label.
         repeated_agreeing: How many of these samples got the same label again.
+        first_answers: The number of known samples that the person was asked first, as a newcomer.
+        first_answers_right: How many of these the person gave the known label.
+        first_answers_low, first_answers_high: The 95 % interval by Wilson of the share of right first answers. None
+            without such an answer.
         minutes: The time that the person spent on all answers, including late and taken-back ones.
         seconds_per_image: The median time of an answer about a single image or the hold-out; None without such an
             answer.
@@ -55,6 +60,10 @@ class PersonSummary:
     probes_missed: int
     repeated: int
     repeated_agreeing: int
+    first_answers: int
+    first_answers_right: int
+    first_answers_low: float | None
+    first_answers_high: float | None
     minutes: float
     seconds_per_image: float | None
     seconds_per_cluster: float | None
@@ -65,14 +74,20 @@ def summarize_people(book: Book) -> list[PersonSummary]:
     by_person: dict[str, list[Given]] = {}
     for one in book.all_answers():
         by_person.setdefault(one.event.who, []).append(one)
-    repeated, results = repeated_labels(book), ProbeResults(book.events.values())
+    repeated, probes, gold = (
+        repeated_labels(book),
+        ProbeResults(book.events.values()),
+        GoldResults(book.events.values()),
+    )
     return [
-        _summary(book, who, given, repeated.get(who, ()), results.rate_of(who))
+        _summary(book, who, given, repeated.get(who, ()), probes.rate_of(who), gold.of(who))
         for who, given in sorted(by_person.items())
     ]
 
 
-def _summary(book: Book, who: str, given: Sequence[Given], repeated: Sequence[Pair], misses: MissRate) -> PersonSummary:
+def _summary(
+    book: Book, who: str, given: Sequence[Given], repeated: Sequence[Pair], misses: MissRate, first: FirstAnswers
+) -> PersonSummary:
     single = [one for one in given if one.event.kind is Kind.SAMPLE]
     clusters = [one for one in given if one.event.kind is Kind.CLUSTER]
     standing = [one for one in given if one.undone_at is None]
@@ -84,6 +99,7 @@ def _summary(book: Book, who: str, given: Sequence[Given], repeated: Sequence[Pa
         and counted is not one.event
         and counted.who != who
     ]
+    low, high = first.interval or (None, None)
     return PersonSummary(
         annotator=who,
         single_images=sum(one.event.purpose is Purpose.ROUND for one in single),
@@ -98,6 +114,10 @@ def _summary(book: Book, who: str, given: Sequence[Given], repeated: Sequence[Pa
         probes_missed=misses.missed,
         repeated=len(repeated),
         repeated_agreeing=sum(first == second for first, second in repeated),
+        first_answers=first.asked,
+        first_answers_right=first.agreeing,
+        first_answers_low=low,
+        first_answers_high=high,
         minutes=sum(answer_ms(one.event) for one in given) / 60_000,
         seconds_per_image=_median_seconds(single),
         seconds_per_cluster=_median_seconds(clusters),

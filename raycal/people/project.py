@@ -32,12 +32,13 @@ from raycal.people.fold import Arrival
 from raycal.people.guidelines import Guidelines, describe_guidelines
 from raycal.people.incoming import RefusedError, SentAnswer, SentUndo, id_of, parse
 from raycal.people.log import GROUP_SECONDS, PEOPLE, AnswerLog, GroupCommit, NotStoredError
+from raycal.people.looks import Looks
 from raycal.people.page_ids import PageIds
 from raycal.people.progress import Progress, read_progress
 from raycal.people.project_samples import list_name
 from raycal.people.receipts import receipt, receipt_of_answer, text_of
 from raycal.people.results import read_results
-from raycal.people.shown import beginning, more_images, whole
+from raycal.people.shown import ALL_AT_ONCE, beginning, more_images, size_of_random_band, whole
 from raycal.people.steps import STEPS, StepFiles
 from raycal.people.stopping import StopRules
 from raycal.storage.folder import Folder
@@ -97,6 +98,7 @@ class Project:
         checks: How many questions check labels. None means that there are no checks.
         seed: The seed of the project, which decides what is checked.
         guidelines: What the owner tells the people. None means that the owner says nothing.
+        looks: How many samples of a large cluster a page shows.
         clock: Returns the time in seconds since any fixed moment.
         now: Returns the time of day that the log records.
         group_seconds: How long an answer waits for others that are stored with it.
@@ -121,6 +123,7 @@ class Project:
         checks: CheckRates | None = None,
         seed: int = 0,
         guidelines: Guidelines | None = None,
+        looks: Looks = ALL_AT_ONCE,
         clock: Callable[[], float] = time.monotonic,
         now: Callable[[], str] = utc_now,
         group_seconds: float = GROUP_SECONDS,
@@ -133,7 +136,7 @@ class Project:
         self._class_names, self._may_add_classes = tuple(class_names), may_add_classes
         self._rounds, self._round_budget = rounds, round_budget
         self._stop_rules = stop_rules or StopRules()
-        self._guidelines = guidelines or Guidelines()
+        self._guidelines, self._looks = guidelines or Guidelines(), looks
         self._check_rates, self._seed = checks or CheckRates(), seed
         # The key is not the id of the project, because pages know that one.
         self._page_ids = PageIds(f"{run_folder.uri} {seed}" if self._check_rates.are_on else None)
@@ -247,6 +250,7 @@ class Project:
                 "labeled": sum(sizes),
                 "total": self._dataset.num_train + self._holdout_size,
                 "people": len(self._desk.people),
+                "looks": self._looks.for_page(board.probe_results, who),
                 "can_undo": self._why_no_undo(who) is None,
                 "epoch": self.epoch,
                 "is_open": True,
@@ -294,7 +298,10 @@ class Project:
             found = self._board.find(question)
         if found is None:
             raise RefusedError("This question does not exist any more.")
-        return {"images": more_images(found[1], self._dataset.train_rows, page)}
+        step, cluster = found
+        num_random = size_of_random_band(step.step, self._looks)
+        rows = self._dataset.train_rows
+        return {"images": more_images(cluster, rows, page, num_random=num_random, more=self._looks.more)}
 
     def guidelines(self) -> dict[str, Any]:
         """What the owner tells about the classes, and examples of each class."""
@@ -469,6 +476,7 @@ class Project:
         if kind is Kind.SAMPLE and sent.answer not in (GivenAnswer.LABEL, GivenAnswer.UNSURE):
             raise RefusedError(f"A single {self._noun} can be labeled or left open, but not refused or split.")
         marked, probes_found = self._marked(sent, question)
+        known = self._checks.gold.known_to(who, check) if check and check.purpose is Purpose.GOLD else None
         label = self._label(batch, who, sent)
         halves: Sequence[Indices] = ()
         if sent.answer is GivenAnswer.SPLIT and step is not None and not step.is_closed:
@@ -487,6 +495,7 @@ class Project:
             suggestion_shown=sent.suggestion_shown and self._questions.has_guess(sent.question),
             probes=() if question is None else question.probes,
             probes_found=probes_found,
+            known=known,
         )
         self._add(batch, event)
         given = board.book.given(event.id)
@@ -556,6 +565,8 @@ class Project:
         given = book.last_answer_of(who)
         if given is None:
             return "There is no answer that you could take back."
+        if given.event.purpose is Purpose.GOLD:
+            return "You were told whether others agree with your last answer, so it cannot be taken back any more."
         question = given.event.question
         if book.is_closed(question):
             return "Your last answer belongs to a step that is closed, so it cannot be taken back any more."
@@ -673,6 +684,7 @@ class Project:
             checks=self._checks,
             page_ids=self._page_ids,
             open_step=self._open_step,
+            looks=self._looks,
         )
 
     def _see(self, who: str, client: str, holding: Sequence[str]) -> list[str]:

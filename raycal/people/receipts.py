@@ -7,6 +7,7 @@ from raycal.errors import counted
 from raycal.people.board import Board
 from raycal.people.events import GivenAnswer
 from raycal.people.fold import Arrival, Given
+from raycal.people.gold_notes import gold_note
 from raycal.people.probe_notes import note_of
 
 _LATER = {
@@ -25,7 +26,8 @@ def receipt(event_id: str | None, status: str, seq: int | None, text: str, label
         text: What the event did, or why it is refused.
         label: The class that the person gave.
     """
-    return {"id": event_id, "status": status, "seq": seq, "text": text, "label": label, "question": None, "check": None}
+    empty = dict.fromkeys(("question", "check", "gold"))
+    return {"id": event_id, "status": status, "seq": seq, "text": text, "label": label, **empty}
 
 
 def receipt_of_answer(given: Given, board: Board, rows: Indices, noun: str, *, is_known: bool) -> dict[str, Any]:
@@ -42,7 +44,11 @@ def receipt_of_answer(given: Given, board: Board, rows: Indices, noun: str, *, i
     text = text_of(given, board, noun) + _LATER.get(given.arrival, "")
     outcome = board.probe_results.outcome(event.id)
     check = None if outcome is None else note_of(outcome, rows, noun)
-    return {**receipt(event.id, status[given.arrival], event.seq, text, event.label), "check": check}
+    answer = board.gold_results.outcome(event.id)
+    gold = None if answer is None else gold_note(answer, board.book.classes)
+    if gold is not None:
+        text = gold["text"]
+    return {**receipt(event.id, status[given.arrival], event.seq, text, event.label), "check": check, "gold": gold}
 
 
 def text_of(given: Given, board: Board, noun: str) -> str:

@@ -19,8 +19,10 @@ import numpy as np
 from raycal.algorithm.questions import Question, StepQuestions
 from raycal.algorithm.records import Indices, Kind
 from raycal.data.excerpt import excerpt
+from raycal.people.looks import Looks
 
-NUM_NEAREST, NUM_RANDOM, NUM_FARTHEST = 4, 24, 8
+ALL_AT_ONCE = Looks()
+NUM_NEAREST, NUM_RANDOM, NUM_FARTHEST = 4, ALL_AT_ONCE.first, 8
 # A cluster with at most this many samples is shown as a whole.
 FEW = NUM_NEAREST + NUM_RANDOM + NUM_FARTHEST
 # The largest number of probes in a question.
@@ -31,11 +33,12 @@ BEGINNING = 300
 MOST_CHARACTERS = 20_000
 
 
-def bands(question: Question, rows: Indices) -> dict[str, Any]:
+def bands(question: Question, rows: Indices, num_random: int = NUM_RANDOM) -> dict[str, Any]:
     """The samples of a cluster in bands: all of them, or the nearest to the centroid, random ones, and the farthest.
 
     Args:
         rows: (P,) The row of each sample of the pool in the dataset.
+        num_random: The number of samples in the random band, with the probes.
     """
     by_distance = rows[question.by_distance]
     if len(by_distance) <= FEW:
@@ -43,18 +46,31 @@ def bands(question: Question, rows: Indices) -> dict[str, Any]:
     return {
         "bands": {
             "nearest": by_distance[:NUM_NEAREST].tolist(),
-            "random": _with_probes(question, rows),
+            "random": _with_probes(question, rows, num_random),
             "farthest": by_distance[-NUM_FARTHEST:].tolist(),
         }
     }
 
 
-def num_certainly_random(step: StepQuestions) -> int:
+def size_of_random_band(step: StepQuestions, looks: Looks) -> int:
+    """The number of samples in the random band of each cluster when a page begins to show it.
+
+    Pages that look sequentially have few random samples, so they get as many more as may be probes. The number is the
+    same for all questions of a step, so it does not tell which of them have probes.
+    """
+    return looks.first + (_most_hidden(step) if looks.sequential else 0)
+
+
+def num_certainly_random(step: StepQuestions, looks: Looks = ALL_AT_ONCE) -> int:
     """How many samples of the random band of each cluster are certainly random samples of the cluster.
 
     The number is the same for all questions of a step, so it does not tell which of them have probes.
     """
-    return NUM_RANDOM - (MOST_PROBES if any(question.probes for question in step.first) else 0)
+    return size_of_random_band(step, looks) - _most_hidden(step)
+
+
+def _most_hidden(step: StepQuestions) -> int:
+    return MOST_PROBES if any(question.probes for question in step.first) else 0
 
 
 def random_samples(question: Question, shown: int) -> Indices:
@@ -82,15 +98,23 @@ def first_shown(step: StepQuestions, rows: Indices) -> list[int]:
     return [row for one in shown for part in (one.get("all", ()), *one.get("bands", {}).values()) for row in part]
 
 
-def more_images(question: Question, rows: Indices, page: int) -> list[int]:
-    """Further random samples of a cluster; page 0 follows the ones that `bands` shows. Empty after the last page."""
+def more_images(
+    question: Question, rows: Indices, page: int, *, num_random: int = NUM_RANDOM, more: int = NUM_RANDOM
+) -> list[int]:
+    """Further random samples of a cluster; page 0 follows the ones that `bands` shows. Empty after the last page.
+
+    Args:
+        rows: (P,) The row of each sample of the pool in the dataset.
+        num_random: The number of samples in the random band at the beginning, with the probes.
+        more: The number of samples of a page.
+    """
     by_distance = rows[question.by_distance]
     if len(by_distance) <= FEW or page < 0:
         return []
     in_order, hidden = _between(question, by_distance), len(question.probes)
-    start = NUM_RANDOM * (page + 1) - hidden
-    more: list[int] = in_order[: len(in_order) - hidden][start : start + NUM_RANDOM].tolist()
-    return more
+    start = num_random + more * page - hidden
+    found: list[int] = in_order[: len(in_order) - hidden][start : start + more].tolist()
+    return found
 
 
 def beginning(text: str) -> str:
@@ -109,15 +133,15 @@ def _between(question: Question, by_distance: Indices) -> Indices:
     return shuffled
 
 
-def _with_probes(question: Question, rows: Indices) -> list[int]:
+def _with_probes(question: Question, rows: Indices, num_random: int) -> list[int]:
     """The rows of the random band, with the probes in random places.
 
     The places depend on all samples of the cluster, so nobody can work them out who only knows the samples on the page.
     """
     between = _between(question, rows[question.by_distance])
-    random: list[int] = between[: NUM_RANDOM - len(question.probes)].tolist()
+    random: list[int] = between[: num_random - len(question.probes)].tolist()
     rng = _generator(question.id.encode() + question.by_distance.astype("<i8").tobytes())
-    places = np.sort(rng.choice(NUM_RANDOM, size=len(question.probes), replace=False))
+    places = np.sort(rng.choice(num_random, size=len(question.probes), replace=False))
     for place, probe in zip(places.tolist(), question.probes, strict=True):
         random.insert(place, int(rows[probe.sample]))
     return random

@@ -16,7 +16,7 @@ from raycal.report.page import page
 from raycal.report.people.page import people_page
 from raycal.report.people.plates import people_plates
 from raycal.report.people.project import is_labeled_by_people, read_projects
-from raycal.report.people.tables import people_tables, probes_by_person
+from raycal.report.people.tables import first_answers_by_person, people_tables, probes_by_person
 from raycal.report.runs import Runs
 from raycal.report.stats.answer import Answer
 from raycal.report.stats.answer import answers as answers_of_runs
@@ -97,9 +97,10 @@ def people_files(runs: Runs, **options: Any) -> Iterator[tuple[str, Callable[[],
     frames, drawn = people_tables(projects), people_plates(projects)
     yield from _figure_files(drawn, look)
     yield from _table_files(frames)
-    by_person = probes_by_person(projects)
-    if by_person is not None:
-        yield f"{OWNER_ONLY}/probes.csv", partial(_encoded, to_csv, by_person)
+    by_person = {"probes": probes_by_person(projects), "first_answers": first_answers_by_person(projects)}
+    for name, table in by_person.items():
+        if table is not None:
+            yield f"{OWNER_ONLY}/{name}.csv", partial(_encoded, to_csv, table)
     yield PAGE, partial(_encoded, partial(people_page, projects=projects, **options), runs, drawn, frames, look)
 
 

@@ -96,20 +96,19 @@ def test_checks_are_no_part_of_the_experiment() -> None:
         "audits": 0.05,
         "look_again": 0.05,
         "share": 0.1,
+        "gold": 10,
     }
     assert checked.checks.model_dump() == plain.checks.model_dump() | {"repeats": 0, "audits": 0.2}
     assert list(checked.experiments) == list(plain.experiments)
 
 
 def test_all_wrong_checks_are_named() -> None:
+    wrong = {"repeats": -1, "shared": 2, "audits": "many", "look_again": 2, "gold": -1, "silver": 1}
     with pytest.raises(InputError) as caught:
-        load_sweep(
-            sweep() | {"checks": {"repeats": -1, "shared": 2, "audits": "many", "look_again": 2, "gold": 1}},
-            build.REGISTRIES,
-        )
+        load_sweep(sweep() | {"checks": wrong}, build.REGISTRIES)
 
     words = "\n".join(caught.value.problems)
-    assert all(f"checks.{key}" in words for key in ("repeats", "shared", "audits", "look_again", "gold"))
+    assert all(f"checks.{key}" in words for key in wrong)
 
 
 def test_checks_of_a_simulation_are_refused() -> None:
@@ -127,3 +126,16 @@ def test_guidelines_are_no_part_of_the_experiment_and_a_simulation_has_none() ->
         load_sweep(sweep() | {"guidelines": {"classes": {"robin": 3}}}, build.REGISTRIES)
     with pytest.raises(InputError, match="guidelines: is for projects that people label, with expert: people"):
         load_sweep(sweep(expert="oracle") | {"guidelines": words}, build.REGISTRIES)
+
+
+def test_looks_are_no_part_of_the_experiment_and_a_simulation_has_none() -> None:
+    plain = load_sweep(sweep(), build.REGISTRIES)
+    looks = load_sweep(sweep() | {"looks": {"sequential": True}}, build.REGISTRIES)
+
+    assert plain.looks.model_dump() == {"sequential": False, "purity": 0.8}
+    assert looks.looks.model_dump() == {"sequential": True, "purity": 0.8}
+    assert list(looks.experiments) == list(plain.experiments)
+    with pytest.raises(InputError, match=r"looks.purity: should "):
+        load_sweep(sweep() | {"looks": {"purity": 1}}, build.REGISTRIES)
+    with pytest.raises(InputError, match="looks: is for projects that people label"):
+        load_sweep(sweep(expert="oracle") | {"looks": {"sequential": True}}, build.REGISTRIES)

@@ -38,7 +38,7 @@ SETTINGS = """\
   seed: 1
 """
 # Whether a check is asked depends on how long the model is trained, so the logs of two projects with checks differ.
-NO_CHECKS = "checks: {repeats: 0, shared: 0, audits: 0, look_again: 0}"
+NO_CHECKS = "checks: {repeats: 0, shared: 0, audits: 0, look_again: 0, gold: 0}"
 DIGITS = f"""\
 name: digits
 {NO_CHECKS}

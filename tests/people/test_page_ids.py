@@ -5,7 +5,14 @@ import pytest
 from raycal.people.check_ids import check_of
 from raycal.people.page_ids import PageIds
 
-PLACES = [("3.1.17", (3, 1)), ("h.12", None), ("repeat.250", (3, 1)), ("shared.250", None), ("audit.0", (0, 0))]
+PLACES = [
+    ("3.1.17", (3, 1)),
+    ("h.12", None),
+    ("repeat.250", (3, 1)),
+    ("shared.250", None),
+    ("audit.0", (0, 0)),
+    ("gold.1712345678", None),
+]
 
 
 @pytest.mark.parametrize(("question", "place"), PLACES)
@@ -20,9 +27,12 @@ def test_id_for_pages_leads_back_to_the_log(question: str, place: tuple[int, int
 
 def test_id_for_pages_has_one_form_for_all_questions_of_a_place() -> None:
     ids = PageIds("a key")
-    shown = [ids.for_page(question, (3, 1)) for question in ("3.1.17", "repeat.17", "shared.17", "audit.17")]
+    shown = [
+        ids.for_page(question, (3, 1))
+        for question in ("3.1.17", "repeat.17", "shared.17", "audit.17", "gold.1712345678")
+    ]
 
-    assert len(set(shown)) == 4
+    assert len(set(shown)) == 5
     assert all(re.fullmatch(r"3\.1\.x[0-9a-f]{16}", one) for one in shown)
 
 

@@ -92,6 +92,7 @@ def test_answer_is_on_disk_when_it_is_acknowledged(birds: Project, run: Folder) 
         "label": 1,
         "question": None,
         "check": None,
+        "gold": None,
     }
     (event,) = read_events(run)
     assert isinstance(event, Answered)

@@ -7,6 +7,7 @@ import { Held } from "./held.js";
 import { noteSaved } from "./header.js";
 import { announceChecks, forgetChecks } from "./hidden_checks.js";
 import { Guard } from "./keys.js";
+import { announceKnown, forgetKnown } from "./newcomer.js";
 import { say, setNotice } from "./notices.js";
 import { api, outbox, page, queue } from "./page.js";
 import { forgetResult, onState } from "./state.js";
@@ -51,6 +52,7 @@ export function commit(answer, one = null) {
   setNotice("uncounted", "");
   forgetResult(now);
   forgetChecks(now);
+  forgetKnown(now);
   queue.answered.add(id);
   if (one) {
     used(one);
@@ -99,12 +101,13 @@ function renderPrevious() {
 export function onReceipts(receipts, state) {
   noteSaved();
   for (const receipt of receipts) {
-    if (receipt.text) say(receipt.text, receipt.status);
+    if (receipt.text) say(receipt.text, receipt.gold?.class ? "differs" : receipt.status);
     if (receipt.check) correct(receipt);
     if (undoing.has(receipt.id) || (receipt.question && receipt.status !== "refused")) undone(receipt);
   }
   announceUncounted(receipts);
   void announceChecks(receipts);
+  void announceKnown(receipts, (answer) => past.find((one) => one.id === answer)?.held.question.image);
   onState(state);
   void queue.fill(page.splitting ? 2 : 0);
 }

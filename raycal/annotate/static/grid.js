@@ -2,6 +2,7 @@
 
 import { evidenceText } from "./bound.js";
 import { h, noun, samples } from "./dom.js";
+import { sequentialText } from "./sequential.js";
 
 /** @typedef {import("./held.js").Held} Held */
 
@@ -163,13 +164,20 @@ export class Grid {
    * Some of them may be hidden checks, which must not count, and which the page does not know. So it counts no more
    * samples than are certainly random, but all marks: the bound holds whichever samples are checks, and is a little
    * lower than it could be.
+   * @param {import("./types").Looks | null} [looks] for a page that looks sequentially
    */
-  get evidence() {
+  evidence(looks = null) {
     const { held } = this;
     const all = held.showsAll;
     const drawn = all ? held.rows : held.bands.find(([name]) => name === "random")?.[1] ?? [];
     const seen = drawn.length - (all ? 0 : held.mostHidden);
     const odd = Math.min(seen, drawn.filter((row) => held.marked.has(row)).length);
+    if (looks && !all) {
+      const marks = drawn.filter((row) => held.marked.has(row)).length;
+      const edge = held.marked.size - marks;
+      const population = held.question.size - (held.rows.length - drawn.length);
+      return sequentialText({ odd, least: Math.min(odd, Math.max(0, marks - held.mostHidden)), seen, population, edge, size: held.question.size }, looks, held.mostHidden > 0);
+    }
     return evidenceText({ odd, seen, looks: 1 + held.pages.length, all, more: held.mostHidden > 0 });
   }
 }

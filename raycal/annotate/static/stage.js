@@ -120,5 +120,5 @@ export function describe() {
   byId("effect").replaceChildren(
     odd ? `${plural(odd, "odd one")} out, a class labels the other ` : `Click ${noun}s that do not belong. A class labels all `,
     h("strong", {}, (size - odd).toLocaleString("en")));
-  byId("evidence").textContent = page.view instanceof Grid ? page.view.evidence : "";
+  byId("evidence").textContent = page.view instanceof Grid ? page.view.evidence(page.state?.looks) : "";
 }

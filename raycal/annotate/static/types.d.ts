@@ -49,7 +49,14 @@ export type Receipt = {
   label?: number | null;
   question?: Question | null;
   check?: Check | null;
+  gold?: Gold | null;
 };
+
+/**
+ * What a newcomer is told after an answer about a known image: a sentence, the known class if the answer was another
+ * one, and after the last of these images the result of all of them.
+ */
+export type Gold = { text: string; class: string | null; result: string };
 
 /** The hidden checks of an answered question, by their rows. */
 export type Check = { text: string; found: number[]; missed: number[]; advice: string };
@@ -59,6 +66,9 @@ export type Guidelines = { text: string; classes: { name: string; text: string; 
 
 /** A class without an id waits to be created. */
 export type Class_ = { id: number | null; name: string; count: number };
+
+/** How a page that looks sequentially decides about a cluster. */
+export type Looks = { purity: number; more: number; miss_rate: number };
 
 export type Result = {
   iteration: number;
@@ -111,6 +121,7 @@ export type State = {
   labeled: number;
   total: number;
   people: number;
+  looks?: Looks | null;
   can_undo: boolean;
   epoch: string;
   is_open: boolean;

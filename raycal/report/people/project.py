@@ -17,6 +17,7 @@ from raycal.people.answer_files import Role, role_of
 from raycal.people.clock import answer_ms
 from raycal.people.events import Answered, Event, Purpose
 from raycal.people.fold import Book, book_when_closed
+from raycal.people.gold_results import FirstAnswers, GoldResults
 from raycal.people.log import read_events
 from raycal.people.paired import PairedGain
 from raycal.people.prices import Prices, fit_prices, timed_answers
@@ -85,6 +86,7 @@ class LabelingProject:
         quality: What checks and second opinions say about the labels.
         class_names: The classes that people named; empty if the dataset came with its classes.
         purity: What probes say about the labels of clusters. None if no answer says anything about one.
+        first_answers: How often the first answers of newcomers agree with known labels, by pseudonym.
         ended_by: The stopping rule by which the project ended by itself. None if it did not.
     """
 
@@ -96,6 +98,7 @@ class LabelingProject:
     progress: Progress | None = None
     quality: Quality = field(default_factory=Quality)
     class_names: tuple[str, ...] = ()
+    first_answers: Mapping[str, FirstAnswers] = field(default_factory=dict)
     ended_by: Rule | None = None
     purity: QualityOfClusters | None = None
 
@@ -142,6 +145,7 @@ def _read(trial: Trial) -> LabelingProject:
         progress=progress,
         quality=Quality() if folder is None else quality_of(book, _steps(folder, trial.lines[-1]["iteration"])),
         class_names=book.classes,
+        first_answers=GoldResults(book.events.values()).by_person,
         ended_by=None if folder is None else rule_of(RunDir(folder).reason()),
         purity=None if folder is None else _purity(book, folder),
     )

@@ -22,6 +22,7 @@ _PURPOSES = {
     Purpose.SHARED: "check: shared",
     Purpose.AUDIT: "check: audit of clusters",
     Purpose.LOOK_AGAIN: "look again",
+    Purpose.GOLD: "first answers of newcomers",
 }
 _ROLES = {
     Role.COUNTED: "counts",
@@ -65,6 +66,17 @@ def probes_by_person(projects: Sequence[LabelingProject]) -> pd.DataFrame | None
         for who, misses in project.purity.misses_by_person.items()
     ]
     return frame(("project", "person", *_PROBE_COLUMNS), iter(rows)) if rows else None
+
+
+def first_answers_by_person(projects: Sequence[LabelingProject]) -> pd.DataFrame | None:
+    """The table of the first answers of each newcomer, by pseudonym, for the owner alone. None without a newcomer."""
+    rows = [
+        (project.trial.experiment_id, who, first.asked, first.agreeing, first.share, *(first.interval or ()))
+        for project in projects
+        for who, first in project.first_answers.items()
+    ]
+    columns = ("project", "person", "first answers", "right", "share right", "share right low", "share right high")
+    return frame(columns, iter(rows)) if rows else None
 
 
 def rounds_view(project: LabelingProject) -> View:

@@ -289,6 +289,30 @@ def test_report_says_who_missed_how_many_hidden_checks(tmp_path: Path) -> None:
     assert "hidden check" not in sweep_description(read_runs(sweep_dir.folder))
 
 
+def test_owner_finds_the_first_answers_of_a_newcomer(tmp_path: Path) -> None:
+    sweep_dir, run_dir = label_folder(tmp_path, has_newcomer=True)
+
+    assert main([sweep_dir.folder.place]) == 0
+
+    report = Path(sweep_dir.folder.path) / "report"
+    with (report / "owner" / "first_answers.csv").open() as file:
+        (row,) = csv.DictReader(file)
+    assert (row["person"], row["first answers"], row["right"], row["share right"]) == ("person-2", "10", "6", "0.6")
+    interval = binomtest(6, 10).proportion_ci(method="wilson")
+    assert float(row["share right low"]) == pytest.approx(interval.low)
+    assert float(row["share right high"]) == pytest.approx(interval.high)
+    assert "person-2" not in page_of(sweep_dir)
+    with (report / "tables" / "time.csv").open() as file:
+        (spent,) = [one for one in csv.DictReader(file) if one["purpose"] == "first answers of newcomers"]
+    assert (spent["answers"], spent["seconds"]) == ("10", "20")
+    plain, plain_run = label_folder(tmp_path / "without")
+    assert main([plain.folder.place]) == 0
+    assert not (Path(plain.folder.path) / "report" / "owner").exists()
+    ledgers = {one.folder.read("ledger/iteration-000.parquet") for one in (run_dir, plain_run)}
+    assert len(ledgers) == 1
+    assert None not in ledgers
+
+
 def test_report_without_hidden_checks_does_not_speak_of_them(tmp_path: Path) -> None:
     sweep_dir, _ = label_folder(tmp_path)
     assert main([sweep_dir.folder.place]) == 0

@@ -54,7 +54,8 @@ export function renderChips() {
       ...(mayAdd ? [keyButton("N", "new class", "new", all.length ? null : "primary")] : []));
   });
   list.querySelectorAll(".chip .count").forEach((count, index) => {
-    const number = first.length ? 0 : pinned[places[index]].count; // how frequent a class is shall not influence a second look
+    // On a second look the sizes of the classes are hidden, so that nobody chooses the more frequent one for its size.
+    const number = first.length ? 0 : pinned[places[index]].count;
     count.textContent = number ? number.toLocaleString("en") : "";
   });
 }

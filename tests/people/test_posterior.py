@@ -157,6 +157,13 @@ def test_no_evidence_gives_no_probabilities() -> None:
     assert len(found.group) == len(found.probability) == 0
 
 
+def test_with_one_class_every_label_is_right() -> None:
+    assert probabilities(single("ana", 0, 0, 3), cluster("bo", 0, np.arange(3, 5)), num_classes=1) == {
+        (3, 0): pytest.approx(1),
+        (4, 0): pytest.approx(1),
+    }
+
+
 def test_two_people_who_disagree_are_judged_by_all_their_answers() -> None:
     """Cleo contradicts Ana and Bo, who agree with each other, so Cleo is probably wrong elsewhere, too."""
     answers = []

@@ -3,18 +3,14 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
-import numpy as np
-
-from raycal.algorithm.records import Indices, Interaction, Kind
 from raycal.data import LoadedDataset
 from raycal.export.evidence import PeopleRecord
 from raycal.people.fold import HOLDOUT, Book, fold
+from raycal.people.given_answers import given_answers
 from raycal.people.log import read_events
-from raycal.people.other_answers import other_answers
 from raycal.people.persons import summarize_people
 from raycal.people.purity import quality_of_clusters
 from raycal.people.quality import audited_labels
-from raycal.people.shown import seen_samples
 from raycal.people.steps import STEPS, StepFiles
 from raycal.storage.run_dir import RunDir
 
@@ -38,30 +34,15 @@ def people_record(run_dir: RunDir, book: Book, duplicates: Mapping[str, str]) ->
             same content.
     """
     num_committed = len(run_dir.results())
-    annotators, marked, seen = dict[int, str](), dict[int, Indices](), dict[int, Indices]()
-    uncommitted, spent = list[Interaction](), 0
     steps = StepFiles(run_dir.folder.folder(STEPS)).read_all()
-    for step in steps:
-        replies = book.replies(step)
-        rows = step.rows(replies, spent=spent)
-        for question, row in zip(step.answered(replies), rows, strict=True):
-            event = book.counted(question.id)
-            assert event is not None  # the question has a reply
-            annotators[row.interaction] = event.who
-            if event.marked:
-                marked[row.interaction] = np.array(event.marked, np.int64)
-            if row.kind is Kind.CLUSTER:
-                seen[row.interaction] = seen_samples(question, event.shown)
-        spent += len(rows)
-        if step.iteration >= num_committed:
-            uncommitted += rows
+    given = given_answers(book, steps)
     return PeopleRecord(
-        annotators=annotators,
-        marked=marked,
-        seen=seen,
-        others=other_answers(book, steps),
+        annotators=given.annotators,
+        marked=given.marked,
+        seen=given.seen,
+        others=given.others,
         holdout_annotators=_holdout_annotators(book),
-        uncommitted=uncommitted,
+        uncommitted=[row for step, rows in given.rows if step.iteration >= num_committed for row in rows],
         duplicates=duplicates,
         persons=summarize_people(book),
         purity=quality_of_clusters(book, steps),

@@ -11,8 +11,9 @@ from small_world import EVERY_SCENARIO, World, facts, loop_settings, state_after
 
 from raycal.algorithm.expert import Cluster, Oracle, experts
 from raycal.algorithm.loop import active_learning
+from raycal.algorithm.pool import CLUSTER_LABELED, KEPT
 from raycal.algorithm.questions import Question, Reply, StepQuestions, sample_questions
-from raycal.algorithm.records import Answer, Interaction, IterationResult, Kind, Predictions
+from raycal.algorithm.records import Answer, Floats, Interaction, IterationResult, Kind, Labels, Predictions
 from raycal.errors import StoppedError
 
 SCENARIOS = [name for name in EVERY_SCENARIO if name != "representative-only"]
@@ -40,6 +41,10 @@ class Bots:
             question = waiting[self._rng.integers(len(waiting))]
             replies[question.id] = self._reply(questions.kind, question)
         return questions.rows(replies, spent=spent)
+
+    def label_probabilities(self, iteration: int, labels: Labels) -> Floats:
+        """Probabilities that depend on the iteration and the sample."""
+        return np.where(labels < 0, 1, (1 + iteration + np.arange(len(labels)) % 7) / 20).astype(np.float32)
 
     def _reply(self, kind: Kind, question: Question) -> Reply:
         if kind is Kind.SAMPLE:
@@ -98,6 +103,24 @@ def test_interruptions_change_nothing_and_questions_are_made_once(scenario: str)
     ledgers = [[facts(row) for result in results for row in result.ledger] for results in of_each]
     assert ledgers[0] == ledgers[1]
     assert interrupted.made == undisturbed.made == len(interrupted.steps)
+
+
+@pytest.mark.parametrize("keeps", [False, True])
+def test_probabilities_of_labels_are_weights_of_samples_of_clusters_also_after_interruptions(keeps: bool) -> None:
+    truth = World().true_labels
+    options = {"cluster_weight": "posterior", "keep_cluster_labels": keeps}
+    interrupted, undisturbed = Bots(Oracle(truth), 0), Bots(Oracle(truth), 0, stops=False)
+    first, second = (run_with(bots, "uncertain+cluster", **options) for bots in (interrupted, undisturbed))
+
+    for one, other in zip(first, second, strict=True):
+        assert one.evaluation == other.evaluation
+        assert one.pool.purity is not None
+        assert other.pool.purity is not None
+        assert one.pool.purity.tolist() == other.pool.purity.tolist()
+        of_cluster = np.isin(one.pool.status, [CLUSTER_LABELED, KEPT])
+        expected = ((1 + one.iteration + np.arange(len(of_cluster)) % 7) / 20).astype(np.float32)
+        assert one.pool.purity[of_cluster].tolist() == expected[of_cluster].tolist()
+        assert of_cluster.any()
 
 
 def test_cluster_questions_show_the_samples_nearest_to_the_centroid_first() -> None:

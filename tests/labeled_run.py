@@ -37,7 +37,7 @@ experiment:
   expert: people
   iterations: {iterations}
   interactions_per_iteration: {interactions}
-  training: {{epochs: 2, batch_size: 16, learning_rate: 0.01, image_size: 32}}
+  training: {{epochs: 2, batch_size: 16, learning_rate: 0.01, image_size: 32, cluster_weight: {cluster_weight}}}
 """
 
 
@@ -89,6 +89,7 @@ def label_run(
     num_images: int = 96,
     probe_share: float = 0.0,
     after_step: Callable[[Project, RunDir], object] = lambda project, run_dir: None,
+    cluster_weight: float | str = 1,
 ) -> LabeledRun:
     """Label some rounds of a new project. After all rounds, the run is finished.
 
@@ -98,7 +99,13 @@ def label_run(
     write_images(tmp_path / "colors", num_images)
     file, storage = tmp_path / "colors.yaml", tmp_path / "runs"
     file.write_text(
-        FILE.format(root=tmp_path / "colors", scenario=scenario, iterations=iterations, interactions=interactions)
+        FILE.format(
+            root=tmp_path / "colors",
+            scenario=scenario,
+            iterations=iterations,
+            interactions=interactions,
+            cluster_weight=cluster_weight,
+        )
     )
     job = prepare(Request(sweep=str(file), storage=str(storage), local=True, resume=True, people=True, track=False))
     (config,) = job.selected.values()

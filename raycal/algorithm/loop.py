@@ -30,7 +30,7 @@ from raycal.algorithm.cluster_queue import ClusterQueue, ClusterRules
 from raycal.algorithm.clustering import Clustering
 from raycal.algorithm.expert import Cluster, ClusterAnswer, Expert
 from raycal.algorithm.learner import Learner
-from raycal.algorithm.pool import Pool, as_arrays
+from raycal.algorithm.pool import ClusterWeight, Pool, as_arrays
 from raycal.algorithm.pseudo_labels import PseudoLabeling
 from raycal.algorithm.query_model import QueryModel
 from raycal.algorithm.questions import Annotators, StepQuestions, cluster_questions, sample_questions
@@ -66,7 +66,8 @@ class LoopSettings:
         retrain_between: Whether to train between the steps of a scenario, so that the query model of each step knows
             the answers to the steps before it.
         cluster_weight: Weight in training of a sample of D^CL, where a sample of D^L has weight 1. With `purity`, the
-            weight of a sample is the purity of its cluster.
+            weight of a sample is the purity of its cluster. With `posterior`, it is the probability of its label by
+            all answers up to this iteration, which only annotators know.
         keep_cluster_labels: Whether the samples of D^CL keep their labels after the iteration, as the docstring of this
             module describes. In the paper they go back to D^U.
     """
@@ -79,7 +80,7 @@ class LoopSettings:
     clusters: ClusterRules = field(default_factory=ClusterRules)
     ask_with: Literal["previous", "initial"] = "previous"
     retrain_between: bool = False
-    cluster_weight: float | Literal["purity"] = 1.0
+    cluster_weight: ClusterWeight = 1.0
     keep_cluster_labels: bool = False
 
     @property
@@ -203,6 +204,10 @@ class IterationRun:
 
     def train(self, purpose: str) -> TrainingSet:
         """Reset the model, train it on all labeled samples, and return these samples (Alg. 1, lines 3 and 15)."""
+        annotators = self._components.annotators
+        if self._settings.cluster_weight == "posterior" and annotators is not None:
+            labels = self._pool.snapshot().labels.astype(np.int64)
+            self._pool.weigh(annotators.label_probabilities(self._iteration, labels))
         training_set = self._pool.training_set(self._settings.cluster_weight)
         with self._timed("train"):
             self._components.learner.reset(self._stream("head"))

@@ -11,12 +11,14 @@ from typing import Literal, Self
 
 import numpy as np
 
-from raycal.algorithm.records import Answer, Indices, Interaction, Kind, Labels, PoolSnapshot, TrainingSet
+from raycal.algorithm.records import Answer, Floats, Indices, Interaction, Kind, Labels, PoolSnapshot, TrainingSet
 
 UNLABELED, LABELED, CLUSTER_LABELED, PSEUDO_LABELED, KEPT = 0, 1, 2, 3, 4
 STATUSES = (UNLABELED, LABELED, CLUSTER_LABELED, PSEUDO_LABELED, KEPT)
 NO_LABEL = -1
 MAX_LABEL = np.iinfo(np.int32).max
+# The weight in training of a sample of D^CL, or where it comes from.
+ClusterWeight = float | Literal["purity", "posterior"]
 
 
 class Pool:
@@ -88,17 +90,17 @@ class Pool:
         label."""
         return np.flatnonzero((self._status == UNLABELED) | (self._status == KEPT))
 
-    def training_set(self, cluster_weight: float | Literal["purity"] = 1.0) -> TrainingSet:
+    def training_set(self, cluster_weight: ClusterWeight = 1.0) -> TrainingSet:
         """D^L, D^CL and the pseudo-labeled samples, with their labels.
 
         Args:
             cluster_weight: Weight of a sample of D^CL, where a sample of D^L has weight 1. With `purity`, the weight of
-                a sample is the purity of its cluster.
+                a sample is the purity of its cluster. With `posterior`, it is the one that `weigh` has set.
         """
         indices = np.flatnonzero(self._status != UNLABELED)
         weights = None
         if cluster_weight != 1:
-            of_clusters = self._purity[indices] if cluster_weight == "purity" else np.float32(cluster_weight)
+            of_clusters = self._purity[indices] if isinstance(cluster_weight, str) else np.float32(cluster_weight)
             of_cluster = (self._status[indices] == CLUSTER_LABELED) | (self._status[indices] == KEPT)
             weights = np.where(of_cluster, of_clusters, np.float32(1))
         return TrainingSet(indices=indices, labels=self._labels[indices].astype(np.int64), weights=weights)
@@ -136,6 +138,15 @@ class Pool:
         if ((labels < 0) | (labels > MAX_LABEL)).any():
             raise ValueError("an amended label is not a valid class")
         self._labels[indices] = labels
+
+    def weigh(self, probabilities: Floats) -> None:
+        """Set the weights of the samples of D^CL, which last as long as their labels.
+
+        Args:
+            probabilities: (P,) The probability that the label of each sample is right.
+        """
+        of_cluster = np.flatnonzero((self._status == CLUSTER_LABELED) | (self._status == KEPT))
+        self._purity[of_cluster] = probabilities[of_cluster]
 
     def pseudo_label(self, indices: Indices, labels: Labels) -> None:
         """Give samples (n,) of D^U labels (n,) that no expert gave and that last until `release`.

@@ -219,6 +219,17 @@ class Annotators(Protocol):
         The result is the same whenever the method is called for the iteration.
         """
 
+    def label_probabilities(self, iteration: int, labels: Labels) -> Floats:
+        """How probable the labels of the pool are by all answers up to the end of an iteration.
+
+        Args:
+            iteration: Number of the iteration.
+            labels: (P,) int64, the labels; -1 for a sample without a label.
+
+        Returns:
+            (P,) float32 above 0; 1 for a sample without a label.
+        """
+
 
 def sample_questions(indices: Indices, *, iteration: int, step: int) -> StepQuestions:
     """The questions about samples (n,), in the order in which they are to be asked (Alg. 1, line 18)."""

@@ -115,8 +115,9 @@ class PoolSnapshot:
     Attributes:
         status: (P,) int8, `pool.UNLABELED`, `LABELED`, `CLUSTER_LABELED`, `PSEUDO_LABELED` or `KEPT`.
         labels: (P,) int32, the label that was given; -1 for a sample without a label.
-        purity: (P,) float32, the purity of the cluster with which a sample was labeled, 1 where it is not known or the
-            sample was not labeled with a cluster. None means that all these values are 1.
+        purity: (P,) float32, the purity of the cluster with which a sample was labeled, or the probability that
+            `Pool.weigh` has set. It is 1 where it is not known or the sample was not labeled with a cluster. None means
+            that all these values are 1.
     """
 
     status: npt.NDArray[np.int8]

@@ -3,14 +3,11 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
-import numpy as np
-
-from raycal.algorithm.records import Answer, Indices, Interaction, Kind
 from raycal.data import LoadedDataset
 from raycal.export.evidence import PeopleRecord
-from raycal.people.amendments import Look, LookCounts, looks_of
-from raycal.people.clock import answer_ms
+from raycal.people.amendments import LookCounts, looks_of
 from raycal.people.fold import HOLDOUT, Book, fold
+from raycal.people.given_answers import given_answers
 from raycal.people.log import read_events
 from raycal.people.persons import summarize_people
 from raycal.people.purity import quality_of_clusters
@@ -38,52 +35,20 @@ def people_record(run_dir: RunDir, book: Book, duplicates: Mapping[str, str]) ->
             same content.
     """
     num_committed = len(run_dir.results())
-    annotators, marked = dict[int, str](), dict[int, Indices]()
-    uncommitted, spent = list[Interaction](), 0
     steps = StepFiles(run_dir.folder.folder(STEPS)).read_all()
-    for step in steps:
-        replies = book.replies(step)
-        rows = step.rows(replies, spent=spent)
-        for question, row in zip(step.answered(replies), rows, strict=True):
-            event = book.counted(question.id)
-            assert event is not None  # the question has a reply
-            annotators[row.interaction] = event.who
-            if event.marked:
-                marked[row.interaction] = np.array(event.marked, np.int64)
-        spent += len(rows)
-        if step.iteration >= num_committed:
-            uncommitted += rows
-    looks = looks_of(book, steps)
-    amending = [look for look in looks if look.answer.label is not None]
-    annotators |= {number: look.answer.who for number, look in enumerate(amending, spent + 1)}
+    given, looks = given_answers(book, steps), looks_of(book, steps)
     return PeopleRecord(
-        annotators=annotators,
-        marked=marked,
+        annotators=given.annotators,
+        marked=given.marked,
+        seen=given.seen,
+        others=given.others,
         holdout_annotators=_holdout_annotators(book),
-        uncommitted=uncommitted,
+        uncommitted=[row for step, rows in given.rows if step.iteration >= num_committed for row in rows],
         duplicates=duplicates,
         persons=summarize_people(book),
         purity=quality_of_clusters(book, steps),
         audited=audited_labels(book),
-        looks=[_interaction(book, look, number) for number, look in enumerate(amending, spent + 1)],
         look_counts=LookCounts.of(looks),
-    )
-
-
-def _interaction(book: Book, look: Look, number: int) -> Interaction:
-    """The label of a look as an interaction in the newest round that had a closed step then."""
-    rounds = [iteration for (iteration, _), seq in book.closed.items() if seq < look.answer.seq]
-    return Interaction(
-        iteration=max(rounds),
-        step=0,
-        interaction=number,
-        kind=Kind.SAMPLE,
-        answer=Answer.LABELED,
-        label=look.label,
-        purity=None,
-        wrong=None,
-        seconds=answer_ms(look.answer) / 1000,
-        indices=np.array([look.sample], np.int64),
     )
 
 

@@ -13,7 +13,7 @@ from raycal.api.wording import in_python_words
 from raycal.config.people import asks_people
 from raycal.data import ImageDataset, LoadedDataset, TextDataset, Texts, VectorDataset
 from raycal.errors import InputError, counted
-from raycal.export.evidence import Evidence, PeopleRecord
+from raycal.export.evidence import PeopleRecord
 from raycal.export.labels import collect
 from raycal.export.model import last_learner
 from raycal.export.source import Source, load_images, load_named_plugins, read_source
@@ -24,7 +24,18 @@ if TYPE_CHECKING:
 
     from raycal.learner.learner import NetworkLearner
 
-_COLUMNS = ("row", "source", "label", "how", "round", "interaction", "annotator", "split", "duplicate_of")
+_COLUMNS = (
+    "row",
+    "source",
+    "label",
+    "how",
+    "round",
+    "interaction",
+    "annotator",
+    "split",
+    "duplicate_of",
+    "probability",
+)
 
 
 class LoadedRun:
@@ -51,9 +62,10 @@ class LoadedRun:
 
         The columns are `row` (in the dataset, from 0), `source` (the file, or `image 7` for row 7), `label` (the name
         of the class), `how` (`single`, `cluster`, or `given` with the dataset), `round` and `interaction` (of the
-        ledger; <NA> for a label that was given), `annotator` (None in a simulation), `split` (`train` or `holdout`) and
-        `duplicate_of` (the sample with the same content that was labeled, or None). A sample that was labeled more than
-        once has the label that `raycal.export.evidence` decides on.
+        ledger; <NA> for a label that was given), `annotator` (None in a simulation), `split` (`train` or `holdout`),
+        `duplicate_of` (the sample with the same content that was labeled, or None) and `probability` (that the label is
+        right; NaN in the test split). A sample that was labeled more than once has the label that
+        `raycal.export.evidence` decides on.
 
         Example:
             >>> trial = raycal.read_sweep("runs/digits").experiment("random s0")
@@ -65,7 +77,7 @@ class LoadedRun:
     @cached_property
     def _labels(self) -> pd.DataFrame:
         people = PeopleRecord()
-        found = collect(self._samples, Evidence.of(self._source.interactions, people.marked), people).images
+        found = collect(self._samples, people.evidence(self._source.interactions), people).images
         rows = rows_of(found, [one.source for one in found], self._samples)
         frame = pd.DataFrame([{"row": one.row, **row} for one, row in zip(found, rows, strict=True)], columns=_COLUMNS)
         return frame.astype({"round": "Int64", "interaction": "Int64"})

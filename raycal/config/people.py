@@ -41,6 +41,9 @@ def misfits_with_people(config: Experiment) -> Iterator[tuple[tuple[str, ...], A
     if any(path and expert["name"] == PEOPLE for path, expert in experts.chain(settings)):
         yield ("expert", "name"), settings["name"], f"cannot wrap the expert {PEOPLE}, who make errors of their own"
     if not asks_people(config):
+        if config.training.cluster_weight == "posterior":
+            words = f"can be posterior only with the expert {PEOPLE}, whose answers are weighed against each other"
+            yield ("training", "cluster_weight"), "posterior", words
         return
     if config.resolved_scenario.asks(Ask.REPRESENTATIVES):
         words = f"should ask about images or clusters with the expert {PEOPLE}, not about representatives"

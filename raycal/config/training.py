@@ -7,6 +7,7 @@ from annotated_types import Ge, Gt, Le, Lt
 from pydantic import BeforeValidator, Field, SerializationInfo, SerializerFunctionWrapHandler, model_serializer
 from pydantic_core import PydanticCustomError
 
+from raycal.algorithm.pool import ClusterWeight
 from raycal.config.component import Always, ComponentConfig, ForClusters, ImageSize, by_default, component
 from raycal.config.strict import MAX_COUNT, Count, Strict
 from raycal.networks import USUAL_SIZE
@@ -30,9 +31,10 @@ ALL_SETTINGS = "all settings"
 
 
 def _cluster_weight(value: Any) -> Any:
-    if value == "purity" or (isinstance(value, int | float) and not isinstance(value, bool) and 0 < value <= 1):
+    is_number = isinstance(value, int | float) and not isinstance(value, bool)
+    if value in ("purity", "posterior") or (is_number and 0 < value <= 1):
         return value
-    raise PydanticCustomError("cluster_weight", "should be above 0 and at most 1, or purity")
+    raise PydanticCustomError("cluster_weight", "should be above 0 and at most 1, purity or posterior")
 
 
 def _option_words(options: Mapping[str, Any]) -> Iterator[str]:
@@ -108,7 +110,7 @@ class TrainingConfig(Strict):
     augmentation: Always[Annotated[list[_Augmentation], BeforeValidator(_listed)]] = Field(default_factory=list)
     dtype: Always[Literal["auto", "float32", "bfloat16"]] = "auto"
     loss: Always[Annotated[ComponentConfig, component("loss", DEFAULT_LOSS)]] = by_default(DEFAULT_LOSS)
-    cluster_weight: ForClusters[Annotated[float | Literal["purity"], BeforeValidator(_cluster_weight)]] = 1.0
+    cluster_weight: ForClusters[Annotated[ClusterWeight, BeforeValidator(_cluster_weight)]] = 1.0
 
     @model_serializer(mode="wrap")
     def _without_unset(self, serialize: SerializerFunctionWrapHandler, info: SerializationInfo) -> dict[str, Any]:

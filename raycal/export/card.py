@@ -12,7 +12,7 @@ from raycal import __version__
 from raycal.algorithm.records import Answer, Interaction, Kind
 from raycal.data import LoadedDataset, TextDataset
 from raycal.errors import counted
-from raycal.export.evidence import NOT_LABELED, RECENCY, LabelOrigin, PeopleRecord
+from raycal.export.evidence import LEAST_PROBABLE, NOT_LABELED, LabelOrigin, PeopleRecord
 from raycal.export.labels import LabelSet
 from raycal.export.model import ExportedModel
 from raycal.export.names import folder_names
@@ -54,17 +54,18 @@ def label_error(images: LoadedDataset, labels: LabelSet) -> LabelError | None:
 
 
 def audited_error(labels: LabelSet, audited: Mapping[int, int]) -> LabelErrorEstimate | None:
-    """The error of those exported labels that clusters gave. None if nobody has checked any.
+    """The error of those labels that clusters gave, as they would be without the audit. None if nobody has checked any.
 
     Args:
+        labels: The labels.
         audited: See `PeopleRecord.audited`.
     """
-    evidence, decision = labels.evidence, labels.decision
+    evidence, decision = labels.evidence, labels.unaudited
     index = np.flatnonzero(decision.support >= 0)
     index = index[~evidence.is_single[decision.support[index]]]
-    numbers, sizes = np.unique(evidence.interaction[~evidence.is_odd], return_counts=True)
-    interaction = evidence.interaction[decision.support[index]]
-    strata = strata_of(sizes[np.searchsorted(numbers, interaction)])
+    numbers, sizes = np.unique(evidence.answer[~evidence.is_odd], return_counts=True)
+    answer = evidence.answer[decision.support[index]]
+    strata = strata_of(sizes[np.searchsorted(numbers, answer)])
     return audit_error(index, decision.labels[index], strata, audited)
 
 
@@ -151,16 +152,47 @@ def _cost(interactions: Sequence[Interaction], people: PeopleRecord, rounds: int
     return "\n".join(filter(None, lines))
 
 
+def expected_errors(labels: LabelSet) -> dict[LabelOrigin, tuple[int, float]]:
+    """For the labels of single images and those of clusters, their number and the share that the posterior expects to
+    be wrong."""
+    pool = labels.pool
+    found = {}
+    for how in (LabelOrigin.SINGLE, LabelOrigin.CLUSTER):
+        wrong = [1 - image.probability for image in pool if image.how is how and image.probability is not None]
+        if wrong:
+            found[how] = len(wrong), sum(wrong) / len(wrong)
+    return found
+
+
 def _quality(images: LoadedDataset, labels: LabelSet, people: PeopleRecord) -> str:
-    audited = _audit(images, labels, people)
+    parts = [_expected(images, labels), _audit(images, labels, people)]
     error = label_error(images, labels)
-    if error is None:
-        return audited or f"Label error: not known, because the {images.kind} came without labels to compare with."
-    low, high = wilson(error.num_wrong, error.num_known)
+    if error is not None:
+        low, high = wilson(error.num_wrong, error.num_known)
+        parts.insert(
+            0,
+            f"Label error: {error.num_wrong:,} of {error.num_known:,} labels of the pool "
+            f"({error.num_wrong / error.num_known:.1%}) differ from the labels that the data set came with "
+            f"(95 % interval for such labels: {low:.1%} to {high:.1%}).",
+        )
+    return "\n\n".join(filter(None, parts))
+
+
+def _expected(images: LoadedDataset, labels: LabelSet) -> str:
+    """The error that the posterior expects."""
+    words = {
+        LabelOrigin.SINGLE: f"of the {{number:,}} labels of single {images.kind}",
+        LabelOrigin.CLUSTER: "of the {number:,} labels of clusters",
+    }
+    shares = [
+        f"{share:.1%} {words[how].format(number=number)}" for how, (number, share) in expected_errors(labels).items()
+    ]
+    if not shares:
+        return ""
     return (
-        f"Label error: {error.num_wrong:,} of {error.num_known:,} labels of the pool "
-        f"({error.num_wrong / error.num_known:.1%}) differ from the labels that the data set came with "
-        f"(95 % interval for such labels: {low:.1%} to {high:.1%})." + (f"\n\n{audited}" if audited else "")
+        f"Expected label error: by all answers together, {' and '.join(shares)} are probably wrong. This is the mean "
+        "of 1 - `probability`. It is estimated from how often answers disagree, and from prior assumptions where no "
+        "two answers can be compared."
     )
 
 
@@ -173,7 +205,7 @@ def _audit(images: LoadedDataset, labels: LabelSet, people: PeopleRecord) -> str
         f"Label error of cluster labels: {100 * error.share:.1f} % ({100 * error.low:.1f}-{100 * error.high:.1f}, "
         f"{error.number:,} checked). People labeled a random sample of the {images.kind} with such labels once more, "
         "one by one and without seeing the label. The interval holds the true share with a confidence of 95 %, if "
-        "these checks are right."
+        "these checks are right. It is about the labels as they were before the checks corrected some of them."
     )
 
 
@@ -251,8 +283,9 @@ def _files(images: LoadedDataset, *, has_pictures: bool, model: ExportedModel | 
             + "), "
             + "`text`, " * (images.kind == "texts")
             + "`label`, `how` (`single`, `cluster`, or `given` with the data set), `round` and `interaction` of the "
-            "ledger, `annotator`, `split`, `source` (the original file), and `duplicate_of`. In the CSV file, a text "
-            "that a spreadsheet would take for a formula begins with an apostrophe."
+            "ledger, `annotator`, `split`, `source` (the original file), `duplicate_of`, and the `probability` that "
+            "the label is right, which labels of the test split do not have. In the CSV file, a text that a "
+            "spreadsheet would take for a formula begins with an apostrophe."
         ),
         "`evidence.parquet`": f"every label that {_a(images.noun)} was ever given, and every mark as odd",
         "`people.csv`": (
@@ -321,13 +354,15 @@ def _rules(labels: LabelSet, noun: str) -> str:
         else ""
     )
     return (
-        "All answers of all rounds count, also those about clusters, which the training forgets after each round. A "
-        f"label that was given to {_a(noun)} alone beats the labels of clusters, and the newest one counts. Among the "
-        f"labels of clusters the majority counts, where a label has the weight {RECENCY:g} to the power of its age in "
-        f"rounds. {_a(noun).capitalize()} that was marked as odd in a cluster does not get the label of that cluster, "
-        "and the mark "
-        f"counts against earlier labels of the same class.{lost} {noun.capitalize()}s with the same content have "
-        "the same label."
+        "All answers of all rounds count, also those about clusters, which the training forgets after each round, and "
+        "checks, second opinions and late answers. The label is the class with the highest probability among the "
+        f"classes that were given to the {noun}. The probability comes from a model of how often each person is wrong "
+        f"(Dawid and Skene 1979), in which one answer about a cluster counts once and not once for each {noun}, and "
+        "labels that a cluster got again without having changed hardly count. "
+        f"{_a(noun).capitalize()} that was marked as odd in a cluster does not get the label of that cluster, "
+        "and the mark counts against earlier labels of the same class. If each of its labels was followed by such a "
+        f"mark, and no class has a probability of {LEAST_PROBABLE:g}, it has no label.{lost} {noun.capitalize()}s with "
+        "the same content have the same label."
     )
 
 

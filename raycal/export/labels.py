@@ -8,7 +8,9 @@ import numpy as np
 
 from raycal.algorithm.records import Indices
 from raycal.data import LoadedDataset
-from raycal.export.evidence import NOT_LABELED, Decision, Evidence, LabelOrigin, PeopleRecord, decide
+from raycal.export.evidence import NOT_LABELED, Decision, LabelOrigin, PeopleRecord, decide
+from raycal.people.evidence import NO_INTERACTION, Evidence
+from raycal.people.posterior import LabelPosterior, posterior
 
 Split = Literal["train", "holdout"]
 
@@ -24,11 +26,12 @@ class LabeledImage:
         how: How the image got its label.
         round: The iteration in which the image got the label, from 0. None for a label of the test split.
         interaction: The number of the interaction in the ledger. None for a label of the test split, and for a label
-            of a second look.
+            that only a check or a late answer gave.
         annotator: The pseudonym of the person who gave the label. None in a simulation.
         split: Whether the image belongs to the pool or to the test split.
         duplicate_of: The name of the image with the same content that was labeled. None if the image itself was
             labeled.
+        probability: The posterior probability of the label. None for a label of the test split.
     """
 
     row: int
@@ -40,6 +43,7 @@ class LabeledImage:
     annotator: str | None
     split: Split
     duplicate_of: str | None = None
+    probability: float | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -49,14 +53,19 @@ class LabelSet:
     Attributes:
         images: The labeled images, those of the pool first.
         evidence: All labels that the images of the pool were ever given.
+        posterior: The probability of each label that was given.
         decision: The label of each image of the pool.
+        unaudited: The labels that the images of the pool would have without the answers of audits. Audits measure the
+            error of these labels; they would hardly ever differ from labels that they have decided.
         num_lost: The number of images of the pool that were labeled once, but have no label because they were marked
             as odd.
     """
 
     images: Sequence[LabeledImage]
     evidence: Evidence
+    posterior: LabelPosterior
     decision: Decision
+    unaudited: Decision
     num_lost: int
 
     @property
@@ -73,8 +82,10 @@ def source_names(images: LoadedDataset) -> Sequence[str]:
 def collect(images: LoadedDataset, evidence: Evidence, people: PeopleRecord) -> LabelSet:
     """List the images of the pool that got a label, and the images of the test split whose label is known."""
     names = source_names(images)
-    decision = decide(evidence, _content(images))
-    pool = _pool(images, names, evidence, decision, people)
+    content = _content(images)
+    beliefs = posterior(evidence, content, images.num_classes, probes=people.probes)
+    decision = decide(evidence, content, beliefs)
+    pool = _pool(images, names, evidence, decision)
     first = {image.source: image for image in pool}
     copies = [
         LabeledImage(
@@ -87,6 +98,7 @@ def collect(images: LoadedDataset, evidence: Evidence, people: PeopleRecord) -> 
             annotator=original.annotator,
             split="train",
             duplicate_of=original.source,
+            probability=original.probability,
         )
         for duplicate, name in sorted(people.duplicates.items())
         if (original := first.get(name)) is not None and duplicate not in first
@@ -95,18 +107,29 @@ def collect(images: LoadedDataset, evidence: Evidence, people: PeopleRecord) -> 
     return LabelSet(
         images=[*pool, *copies, *_holdout(images, names, people)],
         evidence=evidence,
+        posterior=beliefs,
         decision=decision,
+        unaudited=_unaudited(evidence, content, images.num_classes, beliefs, decision),
         num_lost=int((decision.labels[ever] == NOT_LABELED).sum()),
     )
 
 
-def _pool(
-    images: LoadedDataset, names: Sequence[str], evidence: Evidence, decision: Decision, people: PeopleRecord
-) -> list[LabeledImage]:
+def _unaudited(
+    evidence: Evidence, content: Indices, num_classes: int, beliefs: LabelPosterior, decision: Decision
+) -> Decision:
+    rows = np.flatnonzero(~evidence.is_audit)
+    if len(rows) == len(evidence):
+        return decision
+    others = evidence.rows(rows)
+    found = decide(others, content, posterior(others, content, num_classes, rates=beliefs.rates))
+    return Decision(found.labels, np.where(found.support < 0, -1, rows[found.support]), found.probability)
+
+
+def _pool(images: LoadedDataset, names: Sequence[str], evidence: Evidence, decision: Decision) -> list[LabeledImage]:
     says = ~evidence.is_odd
     # The index of each image that was labeled itself, and not only as a copy of another image, with its label.
     own = {(int(index), int(label)) for index, label in zip(evidence.index[says], evidence.label[says], strict=True)}
-    labeled, without_number = [], people.look_numbers
+    labeled = []
     for index in np.flatnonzero(decision.labels != NOT_LABELED).tolist():
         support, label = int(decision.support[index]), int(decision.labels[index])
         interaction, row = int(evidence.interaction[support]), int(images.train_rows[index])
@@ -118,10 +141,11 @@ def _pool(
                 label=label,
                 how=LabelOrigin.SINGLE if evidence.is_single[support] else LabelOrigin.CLUSTER,
                 round=int(evidence.round[support]),
-                interaction=None if interaction in without_number else interaction,
-                annotator=people.annotators.get(interaction),
+                interaction=None if interaction == NO_INTERACTION else interaction,
+                annotator=evidence.people[evidence.person[support]] or None,
                 split="train",
                 duplicate_of=None if (index, label) in own else original,
+                probability=float(decision.probability[index]),
             )
         )
     return labeled

@@ -17,7 +17,7 @@ import hashlib
 import json
 import logging
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
@@ -30,15 +30,17 @@ from safetensors.numpy import save
 from raycal import __version__
 from raycal.algorithm.pool import Pool, as_arrays
 from raycal.algorithm.randomness import stream
-from raycal.algorithm.records import Evaluation, Interaction, TrainingSet
+from raycal.algorithm.records import Evaluation, Floats, Interaction, Labels, TrainingSet
 from raycal.config import ExperimentConfig, WorkerSettings
 from raycal.config.loop_settings import loop_settings
+from raycal.config.people import asks_people
 from raycal.data import ImageDataset, LoadedDataset, TextDataset, VectorDataset
 from raycal.data.cache import cached_arrays, evict
 from raycal.errors import InputError
 from raycal.experiment import build
 from raycal.export.source import Source
 from raycal.networks import networks
+from raycal.people.answered import AnsweredByPeople
 from raycal.registry import module_of
 from raycal.storage.checkpoints import StateDir
 from raycal.storage.run_dir import STATES
@@ -146,6 +148,7 @@ def last_training_set(
     ledger: Sequence[Sequence[Interaction]],
     num_samples: int,
     amendments: Mapping[int, Mapping[int, int]] | None = None,
+    label_probabilities: Callable[[Labels], Floats] | None = None,
 ) -> TrainingSet:
     """The labeled samples on which the model of the last iteration was trained, without pseudo-labels.
 
@@ -154,6 +157,7 @@ def last_training_set(
         ledger: The interactions of each iteration.
         num_samples: The size of the pool.
         amendments: The labels of D^L that people had amended when an iteration began, by the iteration.
+        label_probabilities: How probable labels (P,) are; only used if these probabilities are weights.
 
     Raises:
         InputError: The ledger does not fit the pool.
@@ -168,6 +172,8 @@ def last_training_set(
                 pool.apply(row)
         except ValueError as error:
             raise InputError(f"the ledger does not fit the images of the data set: {error}") from error
+    if settings.cluster_weight == "posterior" and label_probabilities is not None:
+        pool.weigh(label_probabilities(pool.snapshot().labels.astype(np.int64)))
     return pool.training_set(settings.cluster_weight)
 
 
@@ -198,7 +204,11 @@ def _load_saved(source: Source, learner: "NetworkLearner") -> bool:
 def _train_again(source: Source, images: LoadedDataset, learner: "NetworkLearner") -> None:
     """Train the learner as in the last finished iteration, or load the result of an earlier call from the cache."""
     config, iteration = source.config, source.results[-1]["iteration"]
-    training_set = last_training_set(config, source.ledger, images.num_train, source.amendments)
+    people = AnsweredByPeople(source.run_dir.folder, lambda: iteration, config.seed) if asks_people(config) else None
+    probabilities = None if people is None else partial(people.label_probabilities, iteration)
+    training_set = last_training_set(
+        config, source.ledger, images.num_train, source.amendments, label_probabilities=probabilities
+    )
     rows = images.train_rows[training_set.indices]
     key = {
         "content": "model of the last iteration of a run",

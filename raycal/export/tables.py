@@ -3,7 +3,7 @@
 import csv
 import io
 import json
-from collections.abc import Mapping, Sequence, Set
+from collections.abc import Sequence
 from dataclasses import fields
 from typing import Any
 from urllib.parse import quote
@@ -14,6 +14,7 @@ import pyarrow as pa
 from raycal.data import LoadedDataset, TextDataset
 from raycal.export.evidence import LabelOrigin
 from raycal.export.labels import LabeledImage, LabelSet, source_names
+from raycal.people.evidence import NO_INTERACTION
 from raycal.people.persons import PersonSummary
 from raycal.storage.parquet import parquet_of
 
@@ -31,8 +32,11 @@ SCHEMA = pa.schema(
         ("split", pa.string()),
         ("source", pa.string()),
         ("duplicate_of", pa.string()),
+        ("probability", pa.float64()),
     ]
 )
+# No label is certain, however much evidence there is.
+_HIGHEST_PROBABILITY = 0.9999
 EVIDENCE_SCHEMA = pa.schema(
     [
         ("source", pa.string()),
@@ -49,7 +53,9 @@ EVIDENCE_SCHEMA = pa.schema(
 
 def schema_of(dataset: LoadedDataset) -> pa.Schema:
     """The columns of the labels, which include the texts of a dataset of texts."""
-    return SCHEMA.append(pa.field(TEXT, pa.string())) if isinstance(dataset, TextDataset) else SCHEMA
+    if not isinstance(dataset, TextDataset):
+        return SCHEMA
+    return SCHEMA.insert(SCHEMA.get_field_index("probability"), pa.field(TEXT, pa.string()))
 
 
 def rows_of(images: Sequence[LabeledImage], files: Sequence[str], dataset: LoadedDataset) -> list[dict[str, Any]]:
@@ -67,6 +73,9 @@ def rows_of(images: Sequence[LabeledImage], files: Sequence[str], dataset: Loade
             "split": image.split,
             "source": image.source,
             "duplicate_of": image.duplicate_of,
+            "probability": None
+            if image.probability is None
+            else min(round(image.probability, 4), _HIGHEST_PROBABILITY),
             **({} if texts is None else {TEXT: texts[image.row]}),
         }
         for image, file in zip(images, files, strict=True)
@@ -99,17 +108,8 @@ def labels_parquet(rows: Sequence[dict[str, Any]], schema: pa.Schema = SCHEMA) -
     return _parquet({name: [_text(row[name]) for row in rows] for name in schema.names}, schema)
 
 
-def evidence_parquet(
-    labels: LabelSet, images: LoadedDataset, annotators: Mapping[int, str], *, without_number: Set[int] = frozenset()
-) -> bytes:
-    """All labels that images of the pool were ever given, as Parquet with one row per image and interaction.
-
-    Args:
-        labels: The labels.
-        images: The images, with their classes.
-        annotators: The pseudonym of the person who answered, by the number of the interaction.
-        without_number: The numbers that are in no ledger, so that they are left out.
-    """
+def evidence_parquet(labels: LabelSet, images: LoadedDataset) -> bytes:
+    """All labels that images of the pool were ever given, as Parquet with one row per image and answer."""
     names, evidence = source_names(images), labels.evidence
     class_names = [_text(name) for name in images.class_names]
     return _parquet(
@@ -121,8 +121,8 @@ def evidence_parquet(
                 for is_single in evidence.is_single.tolist()
             ],
             "round": evidence.round,
-            "interaction": [None if one in without_number else one for one in evidence.interaction.tolist()],
-            "annotator": [annotators.get(number) for number in evidence.interaction.tolist()],
+            "interaction": pa.array(evidence.interaction, mask=evidence.interaction == NO_INTERACTION),
+            "annotator": [evidence.people[number] or None for number in evidence.person.tolist()],
             "odd": evidence.is_odd,
             "agrees": (labels.decision.labels[evidence.index] == evidence.label) != evidence.is_odd,
         },

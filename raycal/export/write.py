@@ -16,7 +16,7 @@ from raycal.data.places import FilePlace
 from raycal.errors import InputError
 from raycal.export import tables
 from raycal.export.card import card, label_error, wilson
-from raycal.export.evidence import Evidence, LabelOrigin, PeopleRecord
+from raycal.export.evidence import LabelOrigin, PeopleRecord
 from raycal.export.labels import LabelSet, collect
 from raycal.export.model import ExportedModel, export_model
 from raycal.export.names import folder_names
@@ -97,7 +97,7 @@ def export_run(
         images, originals = load_images(source.config)
     _check_place(target, source, originals)
     people = people or PeopleRecord()
-    labels = collect(images, Evidence.of([*source.interactions, *people.not_in_ledger], people.marked), people)
+    labels = collect(images, people.evidence(source.interactions), people)
     model = export_model(source, images) if with_model else None
     has_pictures = pictures != "none" and isinstance(images, ImageDataset)
     names = (
@@ -141,9 +141,7 @@ def _tables(
     files = {
         "labels.csv": tables.labels_csv(rows, schema),
         "labels.parquet": tables.labels_parquet(rows, schema),
-        "evidence.parquet": tables.evidence_parquet(
-            labels, images, people.annotators, without_number=people.look_numbers
-        ),
+        "evidence.parquet": tables.evidence_parquet(labels, images),
         "classes.json": _json(
             [
                 {"id": number, "name": name, "folder": folder}

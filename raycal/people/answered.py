@@ -6,12 +6,13 @@ from dataclasses import replace
 import numpy as np
 
 from raycal.algorithm.questions import StepQuestions
-from raycal.algorithm.records import Indices, Interaction
+from raycal.algorithm.records import Floats, Indices, Interaction, Labels
 from raycal.data import Dataset, LoadedDataset
 from raycal.data.unlabeled import unlabeled_samples
 from raycal.errors import InputError, StoppedError
 from raycal.people.amendments import AmendmentFiles
 from raycal.people.fold import book_when_closed, fold
+from raycal.people.given_answers import label_probabilities
 from raycal.people.log import read_events
 from raycal.people.probes import earlier_answers, read_settings, with_probes
 from raycal.people.progress import read_progress
@@ -117,6 +118,15 @@ class AnsweredByPeople:
             return {}  # the round began without amended labels
         book = fold(read_events(self._run_folder))
         return self._amendments.write(iteration, book, self._steps.read_all(), num_classes=self._num_classes)
+
+    def label_probabilities(self, iteration: int, labels: Labels) -> Floats:
+        """How probable the labels of the pool are; see `raycal.algorithm.questions.Annotators`.
+
+        Answers that came after the iteration was closed count in the next one, so a training that is repeated after a
+        crash has the same weights.
+        """
+        steps = [step for step in self._steps.read_all() if step.iteration <= iteration]
+        return label_probabilities(book_when_closed(self._events, iteration), steps, labels)
 
     def predictions(self, classify: Callable[[Indices], Indices]) -> HoldoutPredictions:
         """What a model predicts for all samples of the hold-out, including those without a label, because people may

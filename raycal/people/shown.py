@@ -84,6 +84,15 @@ def random_samples(question: Question, shown: int) -> Indices:
     return _between(question, question.by_distance)[:number]
 
 
+def seen_samples(question: Question, shown: int) -> Indices:
+    """The samples of a question, without its probes, that are on a page which shows a number of samples, ascending."""
+    if len(question.by_distance) <= FEW:
+        return question.indices
+    ends = question.by_distance[:NUM_NEAREST], question.by_distance[-NUM_FARTHEST:]
+    seen: Indices = np.sort(np.concatenate([*ends, random_samples(question, shown)]))
+    return seen
+
+
 def first_shown(step: StepQuestions, rows: Indices) -> list[int]:
     """The samples that the questions of a step show, in the order in which people see them.
 

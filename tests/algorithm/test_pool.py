@@ -350,6 +350,25 @@ def test_samples_of_a_cluster_weigh_what_is_wanted_beside_single_ones() -> None:
     assert (weights.dtype, weights.tolist()) == (np.float32, [1, 0.5, 0.5, 1])
 
 
+def test_probabilities_are_the_weights_of_samples_of_clusters_until_they_are_released() -> None:
+    pool = mixed_pool()
+    before = pool.training_set()
+    probabilities = np.linspace(0.1, 0.9, len(pool)).astype(np.float32)
+    pool.weigh(probabilities)
+    again = Pool(pool.snapshot())
+    of_cluster = pool.snapshot().status[before.indices] == CLUSTER_LABELED
+
+    for weights in (each.training_set("posterior").weights for each in (pool, again)):
+        assert weights is not None
+        assert weights.tolist() == np.where(of_cluster, probabilities[before.indices], np.float32(1)).tolist()
+    assert 0 < of_cluster.sum() < len(of_cluster)
+    assert pool.training_set().weights is None
+    pool.release()
+    weights = pool.training_set("posterior").weights
+    assert weights is not None
+    assert set(weights.tolist()) == {1}
+
+
 def test_purity_of_a_cluster_is_the_weight_of_its_samples_until_it_is_released() -> None:
     pool = mixed_pool()
     pool.apply(replace(answered([0], 3, CLUSTER), purity=0.75))

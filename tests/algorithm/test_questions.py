@@ -11,8 +11,9 @@ from small_world import EVERY_SCENARIO, World, facts, loop_settings, state_after
 
 from raycal.algorithm.expert import Cluster, Oracle, experts
 from raycal.algorithm.loop import active_learning
+from raycal.algorithm.pool import CLUSTER_LABELED, KEPT
 from raycal.algorithm.questions import Question, Reply, StepQuestions, sample_questions
-from raycal.algorithm.records import Answer, Interaction, IterationResult, Kind, Predictions
+from raycal.algorithm.records import Answer, Floats, Interaction, IterationResult, Kind, Labels, Predictions
 from raycal.errors import StoppedError
 
 SCENARIOS = [name for name in EVERY_SCENARIO if name != "representative-only"]
@@ -43,6 +44,10 @@ class Bots:
 
     def amendments(self, iteration: int) -> dict[int, int]:
         return {}
+
+    def label_probabilities(self, iteration: int, labels: Labels) -> Floats:
+        """Probabilities that depend on the iteration and the sample."""
+        return np.where(labels < 0, 1, (1 + iteration + np.arange(len(labels)) % 7) / 20).astype(np.float32)
 
     def _reply(self, kind: Kind, question: Question) -> Reply:
         if kind is Kind.SAMPLE:
@@ -131,6 +136,24 @@ def test_amended_label_is_trained_on_from_its_iteration_on() -> None:
     for expected, result in zip(unchanged[:2], amended[:2], strict=True):
         assert [*map(facts, result.ledger)] == [*map(facts, expected.ledger)]
         assert result.pool.labels.tolist() == expected.pool.labels.tolist()
+
+
+@pytest.mark.parametrize("keeps", [False, True])
+def test_probabilities_of_labels_are_weights_of_samples_of_clusters_also_after_interruptions(keeps: bool) -> None:
+    truth = World().true_labels
+    options = {"cluster_weight": "posterior", "keep_cluster_labels": keeps}
+    interrupted, undisturbed = Bots(Oracle(truth), 0), Bots(Oracle(truth), 0, stops=False)
+    first, second = (run_with(bots, "uncertain+cluster", **options) for bots in (interrupted, undisturbed))
+
+    for one, other in zip(first, second, strict=True):
+        assert one.evaluation == other.evaluation
+        assert one.pool.purity is not None
+        assert other.pool.purity is not None
+        assert one.pool.purity.tolist() == other.pool.purity.tolist()
+        of_cluster = np.isin(one.pool.status, [CLUSTER_LABELED, KEPT])
+        expected = ((1 + one.iteration + np.arange(len(of_cluster)) % 7) / 20).astype(np.float32)
+        assert one.pool.purity[of_cluster].tolist() == expected[of_cluster].tolist()
+        assert of_cluster.any()
 
 
 def test_cluster_questions_show_the_samples_nearest_to_the_centroid_first() -> None:

@@ -10,8 +10,10 @@ from raycal.annotate.advice.labels_so_far import LabelsSoFar, labels_so_far, sca
 from raycal.data import VectorDataset
 from raycal.data.embeddings import Embeddings
 from raycal.errors import InputError
-from raycal.export.evidence import Evidence, LabelOrigin
-from raycal.export.labels import LabeledImage, LabelSet, decide
+from raycal.export.evidence import LabelOrigin, decide
+from raycal.export.labels import LabeledImage, LabelSet
+from raycal.people.evidence import Evidence
+from raycal.people.posterior import posterior
 
 
 def samples(num_held_out: int = 40) -> VectorDataset:
@@ -44,7 +46,11 @@ def label_set(rows: list[int], label: int | None = None) -> LabelSet:
         for row in rows
     ]
     evidence = Evidence.of([], {})
-    return LabelSet(images=images, evidence=evidence, decision=decide(evidence, np.arange(200)), num_lost=0)
+    beliefs = posterior(evidence, np.arange(200), 8)
+    decision = decide(evidence, np.arange(200), beliefs)
+    return LabelSet(
+        images=images, evidence=evidence, posterior=beliefs, decision=decision, unaudited=decision, num_lost=0
+    )
 
 
 POOL = [row for row in range(200) if row % 4][::-1]

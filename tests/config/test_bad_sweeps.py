@@ -421,11 +421,11 @@ BAD: dict[str, Bad] = {
     ),
     "value: cluster weight": experiment(
         "training: {cluster_weight: 0}",
-        "FILE:5: experiment.training.cluster_weight: should be above 0 and at most 1, or purity, not 0",
+        "FILE:5: experiment.training.cluster_weight: should be above 0 and at most 1, purity or posterior, not 0",
     ),
     "unknown: cluster weight": experiment(
         "training: {cluster_weight: pure}",
-        "FILE:5: experiment.training.cluster_weight: should be above 0 and at most 1, or purity, not 'pure'",
+        "FILE:5: experiment.training.cluster_weight: should be above 0 and at most 1, purity or posterior, not 'pure'",
     ),
     "unknown: ask_with": experiment(
         "ask_with: next", "FILE:5: experiment.ask_with: should be 'previous' or 'initial', not 'next'"

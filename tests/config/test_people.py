@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from raycal.config import load_sweep
+from raycal.config.loop_settings import loop_settings
 from raycal.errors import InputError
 from raycal.experiment import build
 from raycal.sweep.job import Request, prepare
@@ -42,6 +43,17 @@ def test_sweep_asks_no_people(tmp_path: Any) -> None:
     with pytest.raises(InputError, match=r"in a browser, not in a sweep; run python -m raycal\.annotate"):
         prepare(Request(sweep=sweep(), storage=str(tmp_path), local=True))
     assert not list(tmp_path.iterdir())
+
+
+def test_posterior_weighs_the_labels_of_people_alone() -> None:
+    training = {"cluster_weight": "posterior"}
+    (config,) = load_sweep(sweep(training=training), build.REGISTRIES).experiments.values()
+
+    assert config.training.cluster_weight == "posterior"
+    assert loop_settings(config).cluster_weight == "posterior"
+    words = r"cluster_weight: can be posterior only with the expert people, whose answers are weighed"
+    with pytest.raises(InputError, match=words):
+        load_sweep(sweep(expert="oracle", training=training), build.REGISTRIES)
 
 
 def test_stopping_rules_are_no_part_of_the_experiment() -> None:

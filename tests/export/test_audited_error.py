@@ -1,14 +1,17 @@
 """Tests the error of exported labels, as far as people have checked them."""
 
+from collections.abc import Mapping
+
 import numpy as np
 import pytest
+from evidence_bots import single
 
 from raycal.algorithm.records import Answer, Interaction, Kind
 from raycal.data.image_dataset import ImageDataset
 from raycal.export import card
 from raycal.export.card import audited_error
-from raycal.export.evidence import Evidence, PeopleRecord, decide
-from raycal.export.labels import LabelSet
+from raycal.export.evidence import LabelOrigin, PeopleRecord
+from raycal.export.labels import LabelSet, collect
 from raycal.people.results import wilson_interval
 
 
@@ -27,18 +30,29 @@ def row(number: int, label: int, indices: list[int], *, kind: Kind = Kind.CLUSTE
     )
 
 
-def label_set(*rows: Interaction) -> LabelSet:
-    evidence = Evidence.of(rows, {})
-    return LabelSet(images=(), evidence=evidence, decision=decide(evidence, np.arange(100)), num_lost=0)
+def images() -> ImageDataset:
+    return ImageDataset(
+        images=np.zeros((100, 1, 1, 3), np.uint8),
+        labels=np.full(100, -1),
+        train_rows=np.arange(100),
+        test_rows=np.zeros(0, np.int64),
+        class_names=("wren", "robin", "tit", "crow", "jay"),
+    )
+
+
+def label_set(*rows: Interaction, audited: Mapping[int, int] | None = None) -> LabelSet:
+    others = [single("eve", 0, label, index, is_audit=True) for index, label in (audited or {}).items()]
+    people = PeopleRecord(others=others)
+    return collect(images(), people.evidence(rows), people)
 
 
 def test_error_is_that_of_the_exported_labels() -> None:
     """The images 0 and 1 get other labels later, so only these count."""
     labels = label_set(
-        row(0, 1, list(range(10))),
-        row(1, 2, [0, *range(20, 29)]),
-        row(2, 2, [0]),
-        row(3, 3, [1], kind=Kind.SAMPLE),
+        row(1, 1, list(range(10))),
+        row(2, 2, [0, *range(20, 29)]),
+        row(3, 2, [0]),
+        row(4, 3, [1], kind=Kind.SAMPLE),
     )
     error = audited_error(labels, {0: 2, 1: 4, 2: 1, 3: 0, 20: 2, 99: 1})
 
@@ -47,7 +61,7 @@ def test_error_is_that_of_the_exported_labels() -> None:
 
 
 def test_strata_have_the_weights_of_their_labels() -> None:
-    labels = label_set(row(0, 0, list(range(5))), row(1, 1, list(range(5, 95))))
+    labels = label_set(row(1, 0, list(range(5))), row(2, 1, list(range(5, 95))))
     error = audited_error(labels, {0: 1, 1: 1, 5: 1, 6: 1, 7: 1, 8: 1})
 
     assert error is not None
@@ -58,22 +72,41 @@ def test_strata_have_the_weights_of_their_labels() -> None:
 
 
 def test_card_says_how_many_labels_are_wrong() -> None:
-    images = ImageDataset(
-        images=np.zeros((100, 1, 1, 3), np.uint8),
-        labels=np.full(100, -1),
-        train_rows=np.arange(100),
-        test_rows=np.zeros(0, np.int64),
-        class_names=("wren", "robin"),
-    )
-    labels = label_set(row(0, 1, list(range(100))))
+    labels = label_set(row(1, 1, list(range(100))))
     audited = {index: int(index >= 4) for index in range(100)}
 
-    assert card._quality(images, labels, PeopleRecord(audited=audited)).startswith(
-        "Label error of cluster labels: 4.0 % (1.6-9.8, 100 checked)."
+    assert "\n\nLabel error of cluster labels: 4.0 % (1.6-9.8, 100 checked)." in card._quality(
+        images(), labels, PeopleRecord(audited=audited)
     )
-    assert card._quality(images, labels, PeopleRecord()).startswith("Label error: not known")
+    expected = (
+        "Expected label error: by all answers together, 9.6% of the 100 labels of clusters are probably wrong. This"
+    )
+    assert card._quality(images(), labels, PeopleRecord()).startswith(expected)
+
+
+def test_card_splits_the_expected_error_by_the_origin_of_the_label() -> None:
+    labels = label_set(row(1, 1, list(range(50))), row(1, 2, [60], kind=Kind.SAMPLE), row(2, 2, [61], kind=Kind.SAMPLE))
+    found = card.expected_errors(labels)
+
+    assert {how: number for how, (number, _) in found.items()} == {LabelOrigin.SINGLE: 2, LabelOrigin.CLUSTER: 50}
+    assert found[LabelOrigin.SINGLE][1] == pytest.approx(0.01)
+    assert "1.0% of the 2 labels of single images and 9.6% of the 50 labels of clusters are probably wrong" in (
+        card._quality(images(), labels, PeopleRecord())
+    )
+
+
+def test_checks_correct_the_labels_and_measure_those_that_they_have_not_corrected() -> None:
+    audited = {index: int(index >= 8) for index in range(40)}
+    labels = label_set(row(1, 1, list(range(100))), audited=audited)
+    error = audited_error(labels, audited)
+
+    assert labels.decision.labels[:9].tolist() == [0] * 8 + [1]
+    assert error is not None
+    assert (error.number, error.num_wrong) == (40, 8)
+    corrected = [image for image in labels.pool if image.label == 0]
+    assert {(image.how, image.interaction, image.annotator) for image in corrected} == {("single", None, "eve")}
 
 
 def test_nothing_is_known_without_an_audit() -> None:
-    assert audited_error(label_set(row(0, 1, [1, 2])), {}) is None
+    assert audited_error(label_set(row(1, 1, [1, 2])), {}) is None
     assert audited_error(label_set(), {3: 1}) is None

@@ -20,7 +20,6 @@ from raycal.data import LoadedDataset
 from raycal.dry_run.rates import PROCESS_SECONDS, RAY_SECONDS, TRIAL_SECONDS
 from raycal.errors import InfrastructureError, InputError
 from raycal.experiment.downloads import fetch_weights
-from raycal.export.evidence import Evidence
 from raycal.export.labels import collect
 from raycal.people.fold import Book
 from raycal.people.prices import Prices, fit_prices, oracle_options, price_lines, timed_answers
@@ -111,8 +110,7 @@ def read_known(name: str, run_dir: RunDir, opened: Opened) -> Known:
     people = people_record(run_dir, book, opened.duplicates)
     samples = labeled_samples(opened.dataset, book)
     rows = [row for number in range(len(run_dir.results())) for row in run_dir.ledger_of(number)]
-    evidence = Evidence.of([*rows, *people.not_in_ledger], people.marked)
-    labels = labels_so_far(name, samples, collect(samples, evidence, people))
+    labels = labels_so_far(name, samples, collect(samples, people.evidence(rows), people))
     return Known(labels=labels, samples=samples, prices=_prices(book), errors=error_rate(book))
 
 

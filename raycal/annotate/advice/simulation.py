@@ -166,4 +166,6 @@ def head_training(config: ExperimentConfig) -> dict[str, Any]:
         return dict(HEAD_TRAINING)
     only_for_images = {"image_size", "horizontal_flip", "augmentation"}
     settings: dict[str, Any] = config.training.model_dump(mode="json", exclude=only_for_images)
+    if settings["cluster_weight"] == "posterior":  # a simulated team knows no other answers about an image
+        del settings["cluster_weight"]
     return {key: value for key, value in settings.items() if key not in config.training.without_effect}

@@ -6,7 +6,7 @@ from evidence_bots import Bots, single
 
 from raycal.algorithm.records import Answer, Indices, Interaction, Kind, Labels
 from raycal.export.evidence import NOT_LABELED, Decision, decide
-from raycal.people.evidence import Evidence, OtherAnswer
+from raycal.people.evidence import NO_INTERACTION, Evidence, OtherAnswer
 from raycal.people.posterior import posterior
 
 
@@ -68,6 +68,23 @@ def test_newest_of_two_equally_probable_labels_counts_in_whatever_order_the_rows
 
     assert decided(rows, 3) == ([1, 0, 1], [6, 5, 6])
     assert decided(rows[::-1], 3) == ([1, 0, 1], [6, 5, 6])
+
+
+def test_second_look_decides_against_two_people_and_a_cluster() -> None:
+    image = np.array([0], np.int64)
+    nothing = image[:0]
+
+    def other(who: str, label: int, *, is_look: bool = False) -> OtherAnswer:
+        return OtherAnswer(
+            who=who, round=1, kind=Kind.SAMPLE, label=label, indices=image, marked=nothing, seen=image, is_look=is_look
+        )
+
+    rows = [answer(1, 0, 2, 0, 1, 2), alone(2, 0, 2, 0)]
+    opinions = (other("bo", 2), other("cy", 4, is_look=True))
+
+    assert decided(rows, 3, others=opinions)[0] == [4, 2, 2]
+    assert decided(rows, 3, others=opinions)[1] == [NO_INTERACTION, 1, 1]
+    assert decided(rows, 3, others=(other("bo", 2), other("cy", 4)))[0] == [2, 2, 2]
 
 
 def test_two_clusters_outvote_one() -> None:

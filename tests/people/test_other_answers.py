@@ -9,6 +9,7 @@ from raycal.algorithm.questions import Probe, Question
 from raycal.algorithm.records import Kind
 from raycal.people.events import Answered, Closed, Event, GivenAnswer, Purpose, Timing, Undone
 from raycal.people.fold import fold
+from raycal.people.gold import gold_check
 from raycal.people.other_answers import other_answers
 from raycal.people.shown import NUM_FARTHEST, NUM_NEAREST, random_samples, seen_samples
 
@@ -112,6 +113,19 @@ def test_checks_are_evidence_about_the_image_that_they_ask_about() -> None:
         ("bo", 0, Kind.SAMPLE, 4, [17], True),
         ("bo", 1, Kind.SAMPLE, 4, [18], True),
     ]
+
+
+def test_second_look_is_evidence_about_its_image_and_a_gold_answer_is_none() -> None:
+    log = Log()
+    original = log.add("0.1.5", "ana", 2)
+    log.close(0)
+    log.add("look_again.5", "cy", 4)
+    log.add(gold_check(original, "bo").id, "bo", 3)
+    log.undo(log.add("look_again.6", "cy", 1), "cy")
+
+    assert log.others() == [("cy", 0, Kind.SAMPLE, 4, [5], False)]
+    (found,) = other_answers(fold(log.events), STEPS)
+    assert found.is_look
 
 
 def test_small_cluster_is_seen_whole() -> None:

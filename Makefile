@@ -21,8 +21,8 @@ $(STAMP): pyproject.toml
 quickstart: $(STAMP)
 	$(BIN)/python -m raycal.sweep sweeps/quickstart.yaml --resume
 
-readme-figure: quickstart
-	$(BIN)/python sweeps/readme_figure.py runs/quickstart sweeps/figures/quickstart.png
+readme-figure: $(STAMP)
+	$(BIN)/python sweeps/readme_figure.py runs/evidence sweeps/figures/evidence.png
 
 test: $(STAMP)
 	$(BIN)/python -m pytest $(PARALLEL) $(TESTS)

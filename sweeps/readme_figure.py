@@ -1,9 +1,9 @@
-"""Draws the figure of README.md from the folder of `evidence.yaml`: test accuracy by human interactions, on each dataset.
+"""Draws the first figure of README.md from the folder of the sweep `evidence`: test accuracy by human interactions.
 
     python sweeps/readme_figure.py runs/evidence sweeps/figures/evidence.png
 
-The trials with equally many optimizer steps are drawn. The ink is dark and the background is white, so that the figure
-can be read on light and on dark pages.
+Each chart has the trials of one dataset that were trained for the paper's epochs, or for equally many optimizer steps.
+The ink is dark and the background is white, so that the figure can be read on light and on dark pages.
 """
 
 import sys
@@ -15,9 +15,15 @@ from matplotlib.figure import Figure
 import raycal
 from raycal.report.figures.end_labels import spread
 
-SIZE, DPI = (10.4, 3.4), 100  # Inches, and dots per inch.
+SIZE, DPI = (12.6, 3.2), 92  # Inches, and dots per inch.
+LOWEST, HIGHEST = 0.5, 0.9  # The accuracies that are shown.
 LINE_OF_TEXT = 0.07  # The height of a label as a share of the height of the axes.
-TITLES = {"cifar10": "5,000 images of CIFAR-10", "aid": "5,000 aerial photos (AID)"}
+# The dataset, the value of `training.stop`, and the title of each chart.
+CHARTS = (
+    ("cifar10", "epochs", "CIFAR-10, five epochs as in the paper"),
+    ("cifar10", "steps", "CIFAR-10, equally many steps"),
+    ("aid", "steps", "aerial photos, equally many steps"),
+)
 
 
 def label_lines(ax: Axes) -> None:
@@ -29,7 +35,7 @@ def label_lines(ax: Axes) -> None:
     shares = [(end - lowest) / (highest - lowest) for end in ends]
     heights = spread(shares, [LINE_OF_TEXT] * len(lines), 0.0, 1.0)
     for line, end, height in zip(lines, ends, heights, strict=True):
-        name = "all images labeled" if line.get_label().startswith("_") else line.get_label()
+        name = "all labels" if line.get_label().startswith("_") else line.get_label()
         ax.annotate(
             f"{name}  {end:.2f}",
             (1.02, height),
@@ -44,10 +50,11 @@ def main(sweep: str, picture: str) -> None:
     """Draw the results in the folder `sweep` into the file `picture`."""
     results = raycal.read_sweep(sweep)
     figure = Figure(figsize=SIZE, layout="constrained", facecolor="white")
-    panels = figure.subplots(1, len(TITLES))
-    for ax, (dataset, title) in zip(panels, TITLES.items(), strict=True):
+    for ax, (dataset, stop, title) in zip(figure.subplots(1, len(CHARTS)), CHARTS, strict=True):
         ax.set_title(title)
-        raycal.plot_accuracy(results, ax, dataset=dataset, settings={"training.stop": "steps"}, legend=False)
+        raycal.plot_accuracy(results, ax, dataset=dataset, settings={"training.stop": stop}, legend=False)
+        ax.set_ylim(LOWEST, HIGHEST)
+        ax.set_xlabel("questions to people (images or clusters)")
         label_lines(ax)
     Path(picture).parent.mkdir(exist_ok=True)
     figure.savefig(picture, dpi=DPI, metadata={"Software": None})

@@ -78,6 +78,7 @@ class OpeningProject:
             "total": 0,
             "people": 1,
             "can_undo": False,
+            "looks": None,
             "epoch": self.epoch,
             "is_open": False,
             **self._facts,

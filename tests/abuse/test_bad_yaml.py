@@ -8,7 +8,7 @@ from refusal import SWEEP, Refuse, expect
 
 KNOWN = (
     "unknown key (known: name, experiment, grid, search, scheduler, resources, tracking, stop, probes, checks, "
-    "guidelines)"
+    "guidelines, looks)"
 )
 FIRST_100 = "more than 100 problems; these are the first"
 TOO_MANY = "not valid YAML: more than 32000 keys and values; is this a sweep file?"

@@ -49,7 +49,7 @@ class GoldQuestions:
     def __init__(self, board: Board, most: int, seed: int) -> None:
         self._board, self._most, self._seed = board, most, seed
         self._first_person: str | None = None
-        # The people who have answered anything else, and the newest gold answer of each of the others.
+        # The people who began with another question, and the newest gold answer of each of the others.
         self._experienced: set[str] = {OWNER}
         self._newest: dict[str, Answered] = {}
         # The samples that each person was asked.
@@ -80,7 +80,8 @@ class GoldQuestions:
                 self._newest[event.who] = event
             return
         self._first_person = self._first_person or event.who
-        self._experienced.add(event.who)
+        if event.who not in self._newest:  # who has begun with gold questions gets the rest of them, too
+            self._experienced.add(event.who)
         if event.kind is not Kind.SAMPLE or (check is not None and check.purpose is Purpose.AUDIT):
             return
         question = event.question if check is None else self._question.get(check.number)

@@ -37,8 +37,8 @@ def result_of(first: FirstAnswers) -> str:
     """What all answers to gold questions together say to the newcomer."""
     result = f"{first.agreeing} of {first.asked} agree with the known labels."
     if first.asked - first.agreeing < MANY_OTHERS * first.asked:
-        return f"{result} Now the round begins."
+        return f"{result} The other questions follow."
     return (
         f"{result} That is not unusual at the beginning. Press H to see what belongs to each class, and U if you "
-        "cannot tell. The owner of the project sees this result, too. Now the round begins, and you can go on."
+        "cannot tell. The owner of the project sees this result, too. You can go on now."
     )

@@ -115,9 +115,9 @@ def test_newcomer_with_four_wrong_is_told_and_the_owner_sees_it(run: Folder, ids
 
 def test_result_of_a_newcomer_with_few_other_answers() -> None:
     assert result_of(FirstAnswers(asked=10, agreeing=9)) == (
-        "9 of 10 agree with the known labels. Now the round begins."
+        "9 of 10 agree with the known labels. The other questions follow."
     )
-    assert result_of(FirstAnswers(asked=10, agreeing=7)).endswith("labels. Now the round begins.")
+    assert result_of(FirstAnswers(asked=10, agreeing=7)).endswith("labels. The other questions follow.")
     assert "Press H" in result_of(FirstAnswers(asked=10, agreeing=6))
     assert "Press H" in result_of(FirstAnswers(asked=5, agreeing=3))
     assert FirstAnswers().interval is None
@@ -221,6 +221,31 @@ def test_shared_checks_and_second_opinions_make_labels_of_the_pool_known(run: Fo
     assert told.isdisjoint(int(one.removeprefix("shared.")) for one in shared)
 
 
+def test_questions_that_a_closed_page_still_holds_come_later(run: Folder, ids: Callable[[], str]) -> None:
+    with project(run, holdout=30, checks=GOLD) as birds:
+        birds.open_step(samples(10), 0, OPEN)
+        for who in ("owner", "ana"):
+            label_holdout(birds, who, range(20), ids)
+        closed = Page(birds, "ben", "b1", ids)
+        assert len(answer_gold(closed, set(), most=8)) == 8
+        closed.fill()
+        assert [is_gold(closed, one) for one in closed.held[:2]] == [True, True]
+        ben = Page(birds, "ben", "b2", ids)
+        ben.fill()
+        assert not any(is_gold(ben, one) for one in ben.held)
+        for _ in range(3):
+            ben.answer(answer="label", label=truth(ben.held[0]))
+        birds.release("b1")
+        ben.fill()
+        while not is_gold(ben, ben.held[0]):
+            ben.answer(answer="label", label=truth(ben.held[0]))
+            ben.fill()
+        receipts = answer_gold(ben, set())
+
+    assert len(receipts) == 2
+    assert receipts[-1]["gold"]["result"] == "10 of 10 agree with the known labels. The other questions follow."
+
+
 def test_restart_in_the_middle_goes_on(run: Folder, ids: Callable[[], str]) -> None:
     with project(run, holdout=30, checks=GOLD, seed=3) as birds:
         for who in ("owner", "ana"):
@@ -236,7 +261,7 @@ def test_restart_in_the_middle_goes_on(run: Folder, ids: Callable[[], str]) -> N
         ben.held = held
         receipts = answer_gold(ben, {0})
         assert len(receipts) == 6
-        assert receipts[-1]["gold"]["result"] == "8 of 10 agree with the known labels. Now the round begins."
+        assert receipts[-1]["gold"]["result"] == "8 of 10 agree with the known labels. The other questions follow."
         (event,) = [event for event in asked(run, "ben") if event.known and event.known.left == 0]
         again = {**answer(0, event.question, event.label), "id": event.id}
         assert birds.submit("ben", "b1", [again])[0]["gold"] == receipts[-1]["gold"]

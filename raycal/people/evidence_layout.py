@@ -28,7 +28,8 @@ class EvidenceLayout:
         group: (G,) int64, the content id of each group, ascending.
         slot_group, slot_label: (S,) int64, ascending by group and label.
         single_slot, single_person, single_weight: (s,) The slot that a person named for a single image, and the weight
-            of this answer. All answers of one person about one group have the sum 1.
+            of this answer. All answers of one person about one group have the sum 1; a second look counts apart,
+            because the person then decides between the labels that others gave.
         member_group, member_cluster: (M,) int64, ascending by group and cluster.
         look_member, look_person, look_is_mark: (l,) A person saw a membership in the cluster, and marked it or not.
         candidate_cluster, candidate_label: (T,) int64, ascending by cluster and label.
@@ -87,7 +88,8 @@ class EvidenceLayout:
         rows, group = evidence.rows(order[is_first]), group[order[is_first]].astype(np.int64)
 
         single = np.flatnonzero(rows.is_single)
-        _, by_person = np.unique(group[single] * (len(rows.people) + 1) + rows.person[single], return_inverse=True)
+        person_key = group[single] * (len(rows.people) + 1) + rows.person[single]
+        _, by_person = np.unique(2 * person_key + rows.is_look[single], return_inverse=True)
         weight = 1 / np.bincount(by_person)[by_person] if len(single) else np.zeros(0)
 
         of_cluster = np.flatnonzero(~rows.is_single)

@@ -87,6 +87,31 @@ def test_second_look_decides_against_two_people_and_a_cluster() -> None:
     assert decided(rows, 3, others=(other("bo", 2), other("cy", 4)))[0] == [2, 2, 2]
 
 
+def test_second_look_of_the_same_person_makes_a_label_more_probable() -> None:
+    image = np.array([0], np.int64)
+
+    def other(who: str, label: int, *, is_look: bool) -> OtherAnswer:
+        return OtherAnswer(
+            who=who,
+            round=0,
+            kind=Kind.SAMPLE,
+            label=label,
+            indices=image,
+            marked=image[:0],
+            seen=image,
+            is_look=is_look,
+        )
+
+    def probability(*others: OtherAnswer) -> float:
+        evidence = Evidence.of([alone(1, 0, 2, 0)], {}, annotators={1: "ana"}, others=others)
+        decision = decided_on(evidence, image)
+        assert decision.labels.tolist() == [2]
+        return float(decision.probability[0])
+
+    against = other("bo", 3, is_look=False)
+    assert probability(other("ana", 2, is_look=True), against) > 0.9
+
+
 def test_two_clusters_outvote_one() -> None:
     rows = [answer(1, 0, 2, 0, 1, 2), answer(2, 1, 2, 0, 3, 4), answer(3, 2, 1, 0, 5, 6)]
 

@@ -130,16 +130,16 @@ export function sequentialText(seen, looks, hidden) {
   const low = Math.floor(100 * bounds[0] + 1e-9);
   const high = Math.ceil(1000 * bounds[1] - 1e-9) / 10;
   const sure = miss > 0 ? `95 % sure, if you overlook ${Math.round(100 * miss)} %` : "95 % sure";
-  const drawn = `${seen.odd} of ${hidden ? "at least " : ""}${seen.seen} random are odd`;
+  const drawn = `${seen.odd} of ${hidden ? "at least " : ""}${seen.seen} random are marked as odd`;
   const threshold = Math.round(100 * purity);
   if (decided === "mixed") return `${drawn}: at most ${high} % alike (${sure}). Decided: fewer than ${threshold} %, so X fits.`;
   const shown = `${drawn}: at least ${Math.max(0, low)} % alike (${sure})`;
   if (decided === "pure") return `${shown}. Decided: ${threshold} % or more, so a class fits.`;
   const left = seen.population - seen.seen;
-  if (left <= 0) return `${shown}. Undecided.`;
+  if (left <= 0) return `${shown}. Undecided for ${threshold} %.`;
   const needed = imagesNeeded(seen, looks);
-  if (needed === null) return `${shown}. Undecided, and ${Math.min(MOST_LOOKS * more, left)} more without an odd one would not decide.`;
-  if (needed > more) return `${shown}. Undecided: it takes at least ${needed} more (Space) without an odd one.`;
+  if (needed === null) return `${shown}. Undecided for ${threshold} %, and ${Math.min(MOST_LOOKS * more, left)} more without an odd one would not decide.`;
+  if (needed > more) return `${shown}. Undecided for ${threshold} %: it takes at least ${needed} more (Space) without an odd one.`;
   const then = Math.floor(100 * alikeBounds({ ...seen, seen: seen.seen + needed }, miss)[0] + 1e-9);
-  return `${shown}. Undecided: ${needed} more (Space) without an odd one would show ${then} %.`;
+  return `${shown}. Undecided for ${threshold} %: ${needed} more (Space) without an odd one would show ${then} %.`;
 }

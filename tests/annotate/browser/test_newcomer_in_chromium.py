@@ -69,8 +69,15 @@ def answer_next(person: Annotator, *, is_wrong: bool) -> tuple[int, int]:
 
 
 def barriers(person: Annotator) -> list[str]:
+    """The serious and critical findings, each with the elements that it is about, once the receipt has faded in."""
+    person.page.wait_for_function("() => !document.getElementById('receipt').getAnimations().length")
     found = Axe().run(person.page).response["violations"]
-    return [one["id"] for one in found if one["impact"] in ("serious", "critical")]
+    return [
+        f"{one['id']}: {node['html'][:160]} {node.get('failureSummary', '')[:200]}"
+        for one in found
+        if one["impact"] in ("serious", "critical")
+        for node in one["nodes"]
+    ]
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])

@@ -123,21 +123,21 @@ def test_fewer_images_lead_to_the_same_decisions(page: Any) -> None:
 @pytest.mark.parametrize(
     ("odd", "seen", "miss", "hidden", "shown", "decided"),
     [
-        (0, 8, 0, 0, "0 of 8 random are odd: at least 68 % alike (95 % sure)",
-         "Undecided: 8 more (Space) without an odd one would show 82 %."),
-        (0, 16, 0, 0, "0 of 16 random are odd: at least 82 % alike (95 % sure)",
+        (0, 8, 0, 0, "0 of 8 random are marked as odd: at least 68 % alike (95 % sure)",
+         "Undecided for 80 %: 8 more (Space) without an odd one would show 82 %."),
+        (0, 16, 0, 0, "0 of 16 random are marked as odd: at least 82 % alike (95 % sure)",
          "Decided: 80 % or more, so a class fits."),
-        (6, 8, 0, 0, "6 of 8 random are odd: at most 79.3 % alike (95 % sure)",
+        (6, 8, 0, 0, "6 of 8 random are marked as odd: at most 79.3 % alike (95 % sure)",
          "Decided: fewer than 80 %, so X fits."),
         # Some of the marks may be on hidden checks.
-        (6, 8, 0, 2, "6 of at least 8 random are odd: at least 6 % alike (95 % sure)",
-         "Undecided: it takes at least 64 more (Space) without an odd one."),
-        (20, 24, 0, 8, "20 of at least 24 random are odd: at least 8 % alike (95 % sure)",
-         "Undecided, and 80 more without an odd one would not decide."),
-        (1, 16, 0, 0, "1 of 16 random are odd: at least 66 % alike (95 % sure)",
-         "Undecided: it takes at least 16 more (Space) without an odd one."),
-        (0, 16, 0.2, 0, "0 of 16 random are odd: at least 77 % alike (95 % sure, if you overlook 20 %)",
-         "Undecided: 8 more (Space) without an odd one would show 84 %."),
+        (6, 8, 0, 2, "6 of at least 8 random are marked as odd: at least 6 % alike (95 % sure)",
+         "Undecided for 80 %: it takes at least 64 more (Space) without an odd one."),
+        (20, 24, 0, 8, "20 of at least 24 random are marked as odd: at least 8 % alike (95 % sure)",
+         "Undecided for 80 %, and 80 more without an odd one would not decide."),
+        (1, 16, 0, 0, "1 of 16 random are marked as odd: at least 66 % alike (95 % sure)",
+         "Undecided for 80 %: it takes at least 16 more (Space) without an odd one."),
+        (0, 16, 0.2, 0, "0 of 16 random are marked as odd: at least 77 % alike (95 % sure, if you overlook 20 %)",
+         "Undecided for 80 %: 8 more (Space) without an odd one would show 84 %."),
     ],
 )  # fmt: skip
 def test_line_in_words(page: Any, odd: int, seen: int, miss: float, hidden: int, shown: str, decided: str) -> None:
@@ -181,18 +181,18 @@ def test_line_follows_the_marks_and_the_looks(labeling: Annotator) -> None:
     person = labeling
     question = person.next_question()
     assert person.page.locator(".tile").count() == 20
-    assert "Undecided: 8 more (Space)" in line(person)
+    assert "Undecided for 80 %: 8 more (Space)" in line(person)
     person.page.wait_for_timeout(270)
     person.page.keyboard.press("Space")
     person.page.wait_for_function("() => document.querySelectorAll('.tile').length === 28")
-    assert line(person).startswith("0 of 16 random are odd: at least 85 %")
+    assert line(person).startswith("0 of 16 random are marked as odd: at least 85 %")
     assert line(person).endswith("Decided: 80 % or more, so a class fits.")
     assert person.question() == question  # The page answers nothing by itself.
     mark(person, "farthest", range(8))  # Each of these is known to be odd, so the cluster is less pure.
-    assert line(person).startswith("0 of 16 random are odd: at least 76 %")
+    assert line(person).startswith("0 of 16 random are marked as odd: at least 76 %")
     mark(person, "random", range(12))
     assert "so X fits." in line(person)
     assert not person.page.evaluate("document.documentElement.scrollWidth > innerWidth")
     person.press("x")
     assert person.next_question()["id"] != question["id"]
-    assert line(person).startswith("0 of 8 random are odd")
+    assert line(person).startswith("0 of 8 random are marked as odd")

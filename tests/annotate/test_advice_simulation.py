@@ -143,6 +143,7 @@ def test_last_layer_is_trained_as_in_the_project_if_it_is_trained_alone() -> Non
 
 
 @pytest.mark.slow
+@pytest.mark.long  # other tests run sweeps on Ray
 @pytest.mark.timeout(900)
 def test_trials_run_on_ray(tmp_path: Path) -> None:
     rng = np.random.default_rng(0)

@@ -80,8 +80,7 @@ def barriers(person: Annotator) -> list[str]:
     ]
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize("width", [1280, 390])
+@pytest.mark.parametrize(("width", "scheme"), [(1280, "light"), (390, "dark")])
 def test_newcomer_learns_from_known_images(browser: Any, tmp_path: Path, width: int, scheme: str) -> None:
     names = ("wren", "robin", "tit", "crow", "jay")
     context = browser.new_context(viewport={"width": width, "height": 800}, color_scheme=scheme)

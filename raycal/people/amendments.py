@@ -17,7 +17,7 @@ from raycal.algorithm.questions import StepQuestions
 from raycal.errors import InputError
 from raycal.people.check_ids import check_of
 from raycal.people.disagreements import single_labels
-from raycal.people.events import Answered, Purpose
+from raycal.people.events import Answered, Purpose, whole_number
 from raycal.people.fold import Book
 from raycal.people.log import PEOPLE
 from raycal.storage.checkpoints import iteration_name
@@ -118,7 +118,7 @@ class AmendmentFiles:
         if content is None:
             return None
         try:
-            return {_count(sample): _count(label) for sample, label in unseal(content)["labels"]}
+            return {whole_number(sample): whole_number(label) for sample, label in unseal(content)["labels"]}
         except (ValueError, KeyError, TypeError) as error:
             raise InputError(f"{self._folder.place}/{name}: damaged; restore an intact copy") from error
 
@@ -160,9 +160,3 @@ class AmendmentFiles:
     def _iterations(self) -> list[int]:
         names = (_FILE.fullmatch(name) for name in self._folder.names("iteration-*.json"))
         return sorted(int(name[1]) for name in names if name)
-
-
-def _count(value: object) -> int:
-    if type(value) is not int or value < 0:
-        raise ValueError(f"{value!r} should be a whole number from 0")
-    return value

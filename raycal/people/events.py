@@ -207,24 +207,29 @@ def _answered(record: Mapping[str, Any], common: dict[str, Any]) -> Answered:
         question=str(record["question"]),
         kind=Kind(record["kind"]),
         answer=GivenAnswer(record["answer"]),
-        label=None if record["label"] is None else _count(record["label"]),
+        label=None if record["label"] is None else whole_number(record["label"]),
         purpose=Purpose(record["purpose"]),
         timing=Timing(
-            visible_ms=_count(timing["visible_ms"]),
-            first_input_ms=None if timing["first_input_ms"] is None else _count(timing["first_input_ms"]),
-            gaps_ms=tuple(map(_count, timing["gaps_ms"])),
+            visible_ms=whole_number(timing["visible_ms"]),
+            first_input_ms=None if timing["first_input_ms"] is None else whole_number(timing["first_input_ms"]),
+            gaps_ms=tuple(map(whole_number, timing["gaps_ms"])),
         ),
-        shown=_count(record["shown"]),
-        marked=tuple(map(_count, record["marked"])),
-        halves=tuple(tuple(map(_count, half)) for half in record["halves"]),
+        shown=whole_number(record["shown"]),
+        marked=tuple(map(whole_number, record["marked"])),
+        halves=tuple(tuple(map(whole_number, half)) for half in record["halves"]),
         suggestion_shown=bool(record["suggestion_shown"]),
-        probes=tuple(Probe(_count(index), _count(label)) for index, label in record.get("probes", ())),
-        probes_found=tuple(map(_count, record.get("probes_found", ()))),
-        known=KnownLabel(*map(_count, record["known"])) if "known" in record else None,
+        probes=tuple(Probe(whole_number(index), whole_number(label)) for index, label in record.get("probes", ())),
+        probes_found=tuple(map(whole_number, record.get("probes_found", ()))),
+        known=KnownLabel(*map(whole_number, record["known"])) if "known" in record else None,
     )
 
 
-def _count(value: object) -> int:
+def whole_number(value: object) -> int:
+    """The value, if it is a whole number from 0.
+
+    Raises:
+        ValueError: It is something else.
+    """
     if type(value) is not int or value < 0:
         raise ValueError(f"{value!r} should be a whole number from 0")
     return value

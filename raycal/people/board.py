@@ -6,7 +6,7 @@ takes no longer when the log is longer.
 
 import hashlib
 from collections import deque
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 import numpy as np
 import numpy.typing as npt
@@ -224,6 +224,12 @@ class Board:
     def steps_of(self, iteration: int) -> list[StepBoard]:
         """The steps of a round so far."""
         return [board for (number, _), board in self.steps.items() if number == iteration]
+
+    def answered_steps(self) -> Iterator[tuple[StepQuestions, Iterator[tuple[Question, Reply]]]]:
+        """Each step with its questions and the replies to them, from the oldest step to the newest one."""
+        for place in sorted(self.steps):
+            one = self.steps[place]
+            yield one.step, ((one.questions[name], reply) for name, reply in one.replies.items())
 
     def class_sizes(self) -> list[int]:
         """For each class, how many images have its label now."""

@@ -267,11 +267,7 @@ class Checks:
         board = self._board
         state = self._num_changes, len(board.steps)
         if self._labels is None or self._labels[0] != state:
-            steps = (board.steps[place] for place in sorted(board.steps))
-            replies = (
-                (one.step, ((one.questions[name], reply) for name, reply in one.replies.items())) for one in steps
-            )
-            self._labels = state, newest_cluster_labels(replies, len(board.labels))
+            self._labels = state, newest_cluster_labels(board.answered_steps(), len(board.labels))
         return self._labels[1]
 
     def _guess_of_cluster(self, sample: int) -> int | None:

@@ -60,11 +60,7 @@ class LookAgain:
         board = self._board
         state = len(board.book.closed), len(board.steps)
         if self._closed is None or self._closed[0] != state:
-            steps = (board.steps[place] for place in sorted(board.steps))
-            replies = (
-                (one.step, ((one.questions[name], reply) for name, reply in one.replies.items())) for one in steps
-            )
-            self._closed = state, closed_labels(board.book, replies)
+            self._closed = state, closed_labels(board.book, board.answered_steps())
         return self._closed[1]
 
     def _disagreements(self) -> dict[int, Disagreement]:

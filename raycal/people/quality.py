@@ -11,12 +11,13 @@ from itertools import combinations
 
 import numpy as np
 
-from raycal.algorithm.questions import Question, Reply, StepQuestions
+from raycal.algorithm.questions import StepQuestions
 from raycal.algorithm.records import Indices, Kind, Labels
 from raycal.people.agreement import Pair, cohen_kappa, confused_pairs, krippendorff_alpha
 from raycal.people.amendments import LookCounts, looks_of
 from raycal.people.check_ids import check_of
 from raycal.people.cluster_labels import newest_cluster_labels
+from raycal.people.disagreements import replies_of
 from raycal.people.events import Answered, Purpose
 from raycal.people.fold import Arrival, Book
 from raycal.people.label_error import LabelErrorEstimate, estimate_label_error
@@ -155,14 +156,8 @@ def _error(book: Book, steps: Sequence[StepQuestions]) -> LabelErrorEstimate | N
     if not audited:
         return None
     num_pool = 1 + max((int(one.by_distance.max()) for step in steps for one in step.first), default=-1)
-    answered = ((step, _answered(book, step)) for step in steps)
-    labels = newest_cluster_labels(answered, num_pool)
+    labels = newest_cluster_labels(replies_of(book, steps), num_pool)
     return audit_error(labels.index, labels.label, labels.stratum, audited)
-
-
-def _answered(book: Book, step: StepQuestions) -> list[tuple[Question, Reply]]:
-    replies = book.replies(step)
-    return [(question, replies[question.id]) for question in step.answered(replies)]
 
 
 def _checked(book: Book) -> list[tuple[Answered, Answered]]:

@@ -61,7 +61,7 @@ def parser(prog: str = PROG) -> argparse.ArgumentParser:
     parser.add_argument(
         "--advise",
         action="store_true",
-        help="simulate this team on the labels so far, through Ray, print what to change in the next round, and end",
+        help="simulate this team on samples of its pool, through Ray, print what to change in the next round, and end",
     )
     parser.add_argument(
         "--local", action="store_true", help="with --advise: run the simulations in this process, without Ray"

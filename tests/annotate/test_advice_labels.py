@@ -6,14 +6,13 @@ import numpy as np
 import pytest
 
 from raycal.annotate.advice import labels_so_far as module
+from raycal.annotate.advice.imputation import UNKNOWN, impute
 from raycal.annotate.advice.labels_so_far import LabelsSoFar, labels_so_far, scaled
 from raycal.data import VectorDataset
 from raycal.data.embeddings import Embeddings
 from raycal.errors import InputError
-from raycal.export.evidence import LabelOrigin, decide
-from raycal.export.labels import LabeledImage, LabelSet
-from raycal.people.evidence import Evidence
-from raycal.people.posterior import posterior
+from raycal.export.evidence import LabelOrigin
+from raycal.export.labels import LabeledImage
 
 
 def samples(num_held_out: int = 40) -> VectorDataset:
@@ -30,14 +29,14 @@ def samples(num_held_out: int = 40) -> VectorDataset:
     )
 
 
-def label_set(rows: list[int], label: int | None = None) -> LabelSet:
-    """Labels 0, 2, 4 and 6 of these rows, by row, or one label for all."""
-    images = [
+def labeled(rows: list[int], *, alone: set[int], label: int | None = None) -> list[LabeledImage]:
+    """Labels 0, 2, 4 and 6 of these rows, by row, or one label for all. Some rows were labeled alone."""
+    return [
         LabeledImage(
             row=row,
             source=f"{row}.png",
             label=row % 4 * 2 if label is None else label,
-            how=LabelOrigin.SINGLE,
+            how=LabelOrigin.SINGLE if row in alone else LabelOrigin.CLUSTER,
             round=0,
             interaction=1,
             annotator="ana",
@@ -45,64 +44,105 @@ def label_set(rows: list[int], label: int | None = None) -> LabelSet:
         )
         for row in rows
     ]
-    evidence = Evidence.of([], {})
-    beliefs = posterior(evidence, np.arange(200), 8)
-    decision = decide(evidence, np.arange(200), beliefs)
-    return LabelSet(
-        images=images, evidence=evidence, posterior=beliefs, decision=decision, unaudited=decision, num_lost=0
-    )
 
 
 POOL = [row for row in range(200) if row % 4][::-1]
+ALONE = {*POOL[:10]}
 
 
-def test_labels_of_the_pool_come_first_and_classes_have_no_gaps() -> None:
-    found = labels_so_far("birds", samples(), label_set(POOL[:120]))
+def test_whole_pool_is_simulated_and_half_of_the_hold_out_measures() -> None:
+    found = labels_so_far("birds", samples(50), labeled(POOL[:120], alone=ALONE))
 
-    assert (found.num_pool, found.num_holdout, found.share_of_pool) == (120, 40, 0.8)
-    assert found.rows.tolist() == [*sorted(POOL[:120]), *range(0, 160, 4)]
-    # The classes 2, 4 and 6 of the pool, and 0, 2, 4 and 6 of the hold-out, are 0 to 3.
-    assert found.labels[:120].tolist() == [row % 4 for row in sorted(POOL[:120])]
-    assert found.labels[120:].tolist() == [number % 4 for number in range(40)]
-    assert found.guessing == 0.25
+    assert (found.num_pool, found.num_measured, found.share_of_pool) == (150, 25, 1.0)
+    assert found.rows[:150].tolist() == sorted(POOL)
+    further, measured = ({*found.rows[part].tolist()} for part in (slice(150, 175), slice(175, None)))
+    assert further | measured == {*range(0, 200, 4)}
+    assert not further & measured
+    assert [row for row, label in zip(found.rows, found.labels, strict=True) if label == UNKNOWN] == POOL[120:][::-1]
+    assert {*found.rows[found.trusted].tolist()} == ALONE | {*range(0, 200, 4)}
+    assert found.num_trusted == 10 + 25
 
 
 def test_project_with_few_labels_is_refused() -> None:
     with pytest.raises(InputError) as error:
-        labels_so_far("birds", samples(29), label_set(POOL[:99], label=3))
+        labels_so_far("birds", samples(49), labeled(POOL[:99], alone=ALONE, label=3))
 
     assert error.value.problems == (
-        "birds: for advice, the project needs at least 100 labeled vectors, and has 99, at least 30 labeled vectors of "
-        "the hold-out, and has 29, at least 2 classes, and has 1",
+        "birds: for advice, the project needs at least 100 labeled vectors, and has 99, at least 50 labeled vectors of "
+        "the hold-out, and has 49, at least 2 classes, and has 1",
     )
 
 
-def test_most_labels_are_drawn_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "MOST_LABELS", 110)
+def test_most_samples_are_drawn_once_and_samples_labeled_alone_are_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "MOST_SAMPLES", 40)
 
-    first, again = (labels_so_far("birds", samples(), label_set(POOL)) for _ in range(2))
+    first, again = (labels_so_far("birds", samples(50), labeled(POOL, alone=ALONE)) for _ in range(2))
 
-    assert (first.num_pool, first.num_holdout) == (110, 40)
-    assert first.share_of_pool == 110 / 150
+    assert (first.num_pool, first.num_measured, first.share_of_pool) == (40, 20, 40 / 150)
     assert np.array_equal(first.rows, again.rows)
-    assert set(first.rows[:110].tolist()) < set(POOL)
+    assert {*first.rows[:40].tolist()} < {*POOL}
+    assert {*first.rows.tolist()} > ALONE
+    assert first.num_trusted == 20 + 10
+
+
+def two_groups() -> tuple[LabelsSoFar, np.ndarray]:
+    """Six samples of a pool, two that tell labels, and two that measure the accuracy, in two groups far apart. The
+    classes have the numbers 2 and 5. One sample of the second group was labeled wrongly, in a cluster."""
+    group = np.array([0, 1, 0, 1, 0, 1, 0, 1, 0, 1])
+    labels = np.array([UNKNOWN, UNKNOWN, 2, 2, UNKNOWN, 5, 2, 5, 2, 5])
+    trusted = np.array([False, False, False, False, False, True, True, True, True, True])
+    of = LabelsSoFar(rows=np.arange(10), labels=labels, trusted=trusted, num_pool=6, num_measured=2, share_of_pool=0.5)
+    vectors = 10.0 * group[:, None] * np.ones(3) + np.random.default_rng(0).normal(size=(10, 3))
+    return of, vectors.astype(np.float32)
+
+
+def test_label_of_a_cluster_gives_way_to_that_of_the_most_similar_sample() -> None:
+    of, vectors = two_groups()
+
+    found = impute(vectors, of.labels, of.trusted)
+
+    assert found.tolist() == [2, 5, 2, 5, 2, 5, 2, 5, 2, 5]
+
+
+def test_trusted_labels_are_unchanged_however_unlikely_they_are() -> None:
+    of, vectors = two_groups()
+    labels = of.labels.copy()
+    labels[5] = 2
+
+    assert impute(vectors, labels, of.trusted)[5] == 2
+    assert np.array_equal(impute(vectors, labels, np.ones(10, np.bool_)), labels)
+
+
+def test_one_class_is_given_to_all() -> None:
+    labels = np.array([3, UNKNOWN, UNKNOWN])
+
+    assert impute(np.eye(3, dtype=np.float32), labels, labels != UNKNOWN).tolist() == [3, 3, 3]
 
 
 def test_file_is_read_as_a_dataset(tmp_path: Path) -> None:
-    rng = np.random.default_rng(0)
-    vectors = rng.normal(size=(6, 3)).astype(np.float32)
-    labels = LabelsSoFar(
-        rows=np.array([3, 5, 9, 11, 0, 4]), labels=np.array([0, 1, 2, 1, 0, 2]), num_pool=4, share_of_pool=0.5
-    )
-    (tmp_path / "labels.npz").write_bytes(labels.npz(vectors))
+    of, vectors = two_groups()
+    (tmp_path / "labels.npz").write_bytes(of.npz(vectors))
 
     read = Embeddings(
         file=str(tmp_path / "labels.npz"), vectors="vectors", label="label", split="split", seed=0, image_size=32
     ).load()
 
-    assert read.train_labels.tolist() == [0, 1, 2, 1]
-    assert read.test_labels.tolist() == [0, 2]
-    assert np.array_equal(read.vectors[read.test_rows], vectors[4:])
+    assert read.train_labels.tolist() == [0, 1, 0, 1, 0, 1]
+    assert read.test_labels.tolist() == [0, 1]
+    assert of.guessing == 0.5
+    assert np.array_equal(read.vectors[read.test_rows], vectors[8:])
+
+
+def test_what_measures_the_accuracy_tells_no_labels(tmp_path: Path) -> None:
+    of, vectors = two_groups()
+    labels = of.labels.copy()
+    labels[8:] = 5, 2
+
+    turned = LabelsSoFar(rows=of.rows, labels=labels, trusted=of.trusted, num_pool=6, num_measured=2, share_of_pool=0.5)
+
+    (tmp_path / "labels.npz").write_bytes(turned.npz(vectors))
+    with np.load(tmp_path / "labels.npz") as arrays:
+        assert arrays["label"].tolist() == [0, 1, 0, 1, 0, 1, 1, 0]
 
 
 def test_vectors_are_scaled_by_dimension() -> None:

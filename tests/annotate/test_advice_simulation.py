@@ -9,7 +9,6 @@ import pytest
 
 from raycal.algorithm.scenario import SCENARIOS
 from raycal.annotate.advice.command import Where, run_trials
-from raycal.annotate.advice.labels_so_far import LabelsSoFar
 from raycal.annotate.advice.policies import Policy, policy_of
 from raycal.annotate.advice.simulation import HEAD_TRAINING, Simulation, Team, head_training
 from raycal.config import ExperimentConfig, load_sweep
@@ -147,8 +146,9 @@ def test_last_layer_is_trained_as_in_the_project_if_it_is_trained_alone() -> Non
 @pytest.mark.timeout(900)
 def test_trials_run_on_ray(tmp_path: Path) -> None:
     rng = np.random.default_rng(0)
-    labels = LabelsSoFar(rows=np.arange(160), labels=np.arange(160) % 2, num_pool=120, share_of_pool=0.5)
-    (tmp_path / "labels.npz").write_bytes(labels.npz(rng.normal(size=(160, 4)) + 3 * labels.labels[:, None]))
+    labels, split = np.arange(160) % 2, np.where(np.arange(160) < 120, "train", "test")
+    vectors = rng.normal(size=(160, 4)) + 3 * labels[:, None]
+    np.savez(tmp_path / "labels.npz", vectors=vectors, label=labels, split=split)
     small = replace(simulation(pool=120, share=0.5, iterations=2), file=str(tmp_path / "labels.npz"))
     policies = [small.current, Policy(scenario=SCENARIOS["random"])]
     where = Where(storage=str(tmp_path), local=False)

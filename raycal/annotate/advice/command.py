@@ -1,4 +1,4 @@
-"""The command `raycal.annotate PROJECT --advise`: simulate the team on the labels so far, and say what to change."""
+"""The command `raycal.annotate PROJECT --advise`: simulate the team on its own samples, and say what to change."""
 
 import hashlib
 import json
@@ -36,7 +36,7 @@ SUFFIX, TRIAL, COMPARISON = "advice", "trial", "comparison"
 # A round of a simulation takes about this many seconds on one core: the training of a linear layer, and clusters.
 SECONDS_PER_ROUND = 0.2
 # It is part of the name of the folder. A change of what is simulated changes it, so that results are not mixed.
-VERSION = 1
+VERSION = 2
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -91,8 +91,9 @@ def advise(job: Job, config: ExperimentConfig, samples: ProjectSamples, where: W
     print(_estimate(simulation, where.local), flush=True)
     found, seconds = compare(simulation, folder, where, known.labels.guessing)
     print(
-        f"\n{name}: what each policy reaches in {minutes(seconds)} of people, simulated from no labels, with 95 % "
-        f"intervals over {len(COMPARISON_SEEDS)} seeds that did not choose the policies"
+        f"\n{name}: what each policy reaches in {minutes(seconds)} of people, simulated from no labels with "
+        f"{len(COMPARISON_SEEDS)} seeds that did not choose the policies (95 % intervals for one project, and for the "
+        "mean difference)"
     )
     for line in (*outcome_lines(found, seconds, noun), "", *advice_lines(found, seconds, noun)):
         print(line)
@@ -110,7 +111,7 @@ def read_known(name: str, run_dir: RunDir, opened: Opened) -> Known:
     people = people_record(run_dir, book, opened.duplicates)
     samples = labeled_samples(opened.dataset, book)
     rows = [row for number in range(len(run_dir.results())) for row in run_dir.ledger_of(number)]
-    labels = labels_so_far(name, samples, collect(samples, people.evidence(rows), people))
+    labels = labels_so_far(name, samples, collect(samples, people.evidence(rows), people).pool)
     return Known(labels=labels, samples=samples, prices=_prices(book), errors=error_rate(book))
 
 
@@ -138,19 +139,20 @@ def start_lines(config: ExperimentConfig, simulation: Simulation, known: Known) 
     """What is simulated, and what is not known."""
     labels, noun = known.labels, known.samples.noun
     lines = [
-        f"advice from a simulation on the labels so far: {labels.num_pool:,} {noun}s, and {labels.num_holdout:,} of "
-        "the hold-out, which measure the accuracy",
+        f"advice from a simulation: {labels.num_pool:,} {noun}s of the pool, and {labels.num_measured:,} of the "
+        "hold-out, which measure the accuracy",
+        f"a {noun} that nobody labeled alone has the label of the most similar one of {labels.num_trusted:,} that "
+        "people did label alone, in the pool and in the hold-out",
         feature_words(config),
-        f"{simulation.rounds} rounds of {simulation.questions} questions, in proportion to the labeled share of the "
-        f"pool ({labels.share_of_pool:.0%})",
+        f"{simulation.rounds} rounds of {simulation.questions} questions, in proportion to the share of the pool "
+        f"({labels.share_of_pool:.0%})",
         *price_lines(known.prices, noun),
     ]
     if known.prices.sample is None or known.prices.cluster is None:
         lines.append("a price that is not known is taken as that of the expert oracle, 4.2 s for an answer")
     lines += [
         error_words(known.errors, noun),
-        f"assumed: people label a cluster from {USUAL_THRESHOLD:.0%} alike on, and mark no odd {noun}s; the "
-        "labels so far count as true",
+        f"assumed: people label a cluster from {USUAL_THRESHOLD:.0%} alike on, and mark no odd {noun}s",
     ]
     return [f"  {line}" for line in lines]
 

@@ -1,4 +1,4 @@
-"""The sweeps that simulate a team on the labels so far."""
+"""The sweeps that simulate a team on the samples of its project."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -69,7 +69,7 @@ class Team:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Simulation:
-    """A project in small: the same experiment, on the samples that have a label.
+    """A project in small: the same experiment, on a random part of its samples.
 
     Attributes:
         config: The experiment of the project.

@@ -89,6 +89,8 @@ def test_outcomes_are_paired_by_seed() -> None:
     assert not found[0].is_better
     assert found[0].accuracy.mean == pytest.approx(0.55)
     assert found[0].gain.mean == pytest.approx(0.45)
+    # The five accuracies have the standard deviation 0.0412, and the quantile of t is 2.776.
+    assert found[0].accuracy.low == pytest.approx(0.55 - 2.776 * 0.0412 * 1.2**0.5, abs=1e-3)
     test = found[1].versus_current
     assert test is not None
     assert test.difference is not None

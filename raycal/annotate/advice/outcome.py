@@ -31,8 +31,9 @@ class Outcome:
     """What a policy reaches in the time of the comparison.
 
     Attributes:
-        accuracy: The accuracy at the end of this time.
-        gain: The accuracy without what the best constant guess reaches.
+        accuracy: The accuracy at the end of this time. The interval is that of one project, not that of the mean over
+            the seeds: people have one project, and its course is partly chance.
+        gain: The accuracy without what the best constant guess reaches, with the interval of one project.
         versus_current: The paired comparison of the accuracy, averaged over the time, with that of the current policy:
             this one minus the current one. None for the current policy itself.
         p: The p-value of this comparison, corrected for the number of compared policies. None if there is no test.
@@ -155,8 +156,8 @@ def _outcome(one: PolicyTrials, period: Period, target: float, test: PairedTest 
     known = [time for time in times if time is not None]
     return Outcome(
         policy=one.policy,
-        accuracy=accuracy.within(0.0, 1.0),
-        gain=gain,
+        accuracy=accuracy.of_one_more.within(0.0, 1.0),
+        gain=gain.of_one_more.within(-period.guessing, 1.0 - period.guessing),
         versus_current=test,
         p=p,
         seconds_to_target=estimate(known) if len(known) == len(times) else None,

@@ -38,6 +38,14 @@ class Estimate:
             return self
         return replace(self, low=max(least, self.low), high=min(most, self.high))
 
+    @property
+    def of_one_more(self) -> "Estimate":
+        """The estimate of the value that one more seed gives: the same mean with the 95 % prediction interval."""
+        if self.sd is None:
+            return self
+        half = t_quantile(self.n) * self.sd * sqrt(1 + 1 / self.n)
+        return replace(self, low=self.mean - half, high=self.mean + half)
+
     def __str__(self) -> str:
         seeds = "1 seed" if self.n == 1 else f"{self.n} seeds"
         if self.low is None or self.high is None:

@@ -38,3 +38,21 @@ def test_text() -> None:
     assert str(estimate([0.5])) == "0.5 (1 seed)"
     assert str(estimate([9000, 9000])) == "9,000 [9,000, 9,000] (2 seeds)"
     assert [number(value) for value in (12345.6, 20, 0.12345, -0.5)] == ["12,346", "20", "0.1235", "-0.5"]
+
+
+def test_interval_of_one_more_value_is_wider_than_that_of_the_mean() -> None:
+    found = estimate([0.5, 0.6, 0.7])
+    assert found is not None
+
+    one_more = found.of_one_more
+
+    assert (one_more.mean, one_more.sd, one_more.n) == (found.mean, found.sd, 3)
+    # The quantile of t with 2 degrees of freedom is 4.3027; one more value varies by sd * sqrt(1 + 1 / 3).
+    assert one_more.low == pytest.approx(0.6 - 4.3027 * 0.1 * (4 / 3) ** 0.5, abs=1e-4)
+    assert one_more.high == pytest.approx(0.6 + 4.3027 * 0.1 * (4 / 3) ** 0.5, abs=1e-4)
+
+
+def test_one_value_says_nothing_about_one_more() -> None:
+    found = estimate([0.5])
+    assert found is not None
+    assert found.of_one_more == found

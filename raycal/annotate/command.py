@@ -27,7 +27,7 @@ from raycal.config.people import asks_people
 from raycal.data import ImageDataset, LoadedDataset
 from raycal.data.image_dataset import noun_of_dataset
 from raycal.data.pictures import Pictures
-from raycal.errors import InputError, StoppedError
+from raycal.errors import InputError, StoppedError, counted
 from raycal.experiment import build
 from raycal.experiment.downloads import downloads, fetch_weights
 from raycal.experiment.with_people import WorkerOrder
@@ -143,6 +143,8 @@ def _label(
                 return
             opened.append(_open_project(job, config, run_folder, loaded, address, held, opening.epoch))
             opening.open(opened[0].project, opened[0].pictures)
+            if so_far := _labels_so_far(opened[0].project.state("")):
+                print(f"  {so_far}", flush=True)
             opened[0].rounds.run(must_stop)
 
         tokens = Tokens(run_folder.folder(PEOPLE))
@@ -305,7 +307,7 @@ def _machine_of_the_model(job: Job, address: str | None) -> Node:
 
 
 def _print_start(job: Job, config: ExperimentConfig) -> None:
-    """Print what is labeled, where the answers are kept, and what is doubtful."""
+    """Print which samples there are, where the answers are kept, and what is doubtful."""
     print(f"{job.sweep.name}: people label, and a model learns\n  folder  {job.sweep_dir.folder.place}")
     if job.tracking_uri is not None:
         print(f"  MLflow  {without_secrets(job.tracking_uri)}")
@@ -313,6 +315,13 @@ def _print_start(job: Job, config: ExperimentConfig) -> None:
     (info,) = job.infos.values()
     cached = ", which later starts find in the cache" if info.kind == "images" else ""
     print(f"  reading the {info.kind}{cached}", flush=True)
+
+
+def _labels_so_far(state: Mapping[str, Any]) -> str:
+    """How many samples have a label when the project is opened; empty in a project without labels."""
+    if not state["labeled"]:
+        return ""
+    return f"{state['labeled']:,} of {counted(state['total'], state['noun'])} have a label so far"
 
 
 def _project(job: Job, config: ExperimentConfig, run_folder: Folder, dataset: LoadedDataset, epoch: str) -> Project:

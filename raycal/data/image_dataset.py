@@ -67,7 +67,7 @@ class DatasetInfo:
         """A line such as `birds: 3 classes (crow 40, jay 38, tit 41), 95 train, 24 test`."""
         if not self.num_classes:
             return printable(
-                f"{self.name}: no labels yet, {self.num_train:,} in the pool, {self.num_test:,} in the hold-out"
+                f"{self.name}: comes without labels, {self.num_train:,} in the pool, {self.num_test:,} in the hold-out"
             )
         parts = [
             f"{self.num_classes:,} classes{self._classes()}",

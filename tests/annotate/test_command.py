@@ -1,13 +1,22 @@
-"""Tests what the command line refuses before anything is started or written."""
+"""Tests what the command line refuses before anything is started or written, and what it prints at a restart."""
 
 import socket
+from collections.abc import Callable
+from contextlib import nullcontext
 from pathlib import Path
+from threading import Event
+from typing import Any
+from uuid import uuid4
 
 import numpy as np
 import pytest
+from in_memory import answered
 from PIL import Image
 
+from raycal.annotate import command
 from raycal.annotate.__main__ import main
+from raycal.annotate.opening import OpeningProject
+from raycal.tracking import NoTracker
 
 
 @pytest.fixture
@@ -79,3 +88,29 @@ def test_export_before_the_first_round_is_refused(here: Path, capsys: pytest.Cap
         "birds: nothing can be exported before the first round is finished and the model has learned from it\n"
     )
     assert [path.name for path in here.iterdir()] == ["birds"]
+
+
+def test_restart_says_how_many_images_have_a_label(
+    here: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    paint(here / "birds", 20)
+
+    def serve(opening: OpeningProject, *_: object, background: Callable[[Event], None], **__: Any) -> int:
+        background(Event())
+        for question in opening.next("owner", "a1", [], 2)["questions"]:
+            event = answered(uuid4().hex, question["id"], label=None, new_class="wren")
+            assert opening.submit("owner", "a1", [event])[0]["status"] == "stored"
+        return 143
+
+    monkeypatch.setattr(command, "serve", serve)
+    monkeypatch.setattr(command, "tracked", lambda _: nullcontext(NoTracker()))
+    monkeypatch.setattr(command.Rounds, "run", lambda *_: None)
+    printed = []
+    for _ in range(2):
+        assert main(["birds", "--port", "0", "--set", "model.weights=none"]) == 143
+        printed.append(capsys.readouterr().out)
+
+    first, second = (text.splitlines() for text in printed)
+    assert "  images  birds: comes without labels, 16 in the pool, 4 in the hold-out" in first
+    assert not any("so far" in line for line in first)
+    assert "  2 of 20 images have a label so far" in second

@@ -326,7 +326,7 @@ def test_people_label_texts_in_rounds(bert: Path, tmp_path: Path, monkeypatch: p
     assert added.dataset.names[-1] == "row 63"
     assert added.dataset.train_rows.tolist() == [*opened.dataset.train_rows.tolist(), 60]
     info = ProjectSamples().inspect(config, sweep_dir=SweepDir(place))
-    assert str(info) == "news: no labels yet, 53 in the pool, 8 in the hold-out"
+    assert str(info) == "news: comes without labels, 53 in the pool, 8 in the hold-out"
 
     book = read_book(run_dir, ())
     summary = export_run(
@@ -422,7 +422,7 @@ def test_command_serves_and_exports_texts(
     (tmp_path / "news.yaml").write_text(project_file(bert))
     output = label_with_the_command(tmp_path)
     assert "  reading the texts\n" in output
-    assert "texts   news.csv: no labels yet, 52 in the pool, 8 in the hold-out" in output
+    assert "texts   news.csv: comes without labels, 52 in the pool, 8 in the hold-out" in output
     assert "image" not in output
 
     monkeypatch.chdir(tmp_path)

@@ -387,7 +387,7 @@ def test_images_without_labels_keep_their_numbers_when_rows_are_added(folder: Pa
     files = unlabeled_samples(make(table, label=None, holdout=3))
     assert files is not None
     first = files.load_listed()
-    assert str(files.inspect()) == "t.csv: no labels yet, 5 in the pool, 3 in the hold-out"
+    assert str(files.inspect()) == "t.csv: comes without labels, 5 in the pool, 3 in the hold-out"
     assert sorted(first.sample_list.names) == sorted(paths)
     assert (first.dataset.labels == -1).all()
 
@@ -422,7 +422,7 @@ def test_settings_that_need_labels_are_refused_without_labels(folder: Path) -> N
 def test_images_without_labels_are_not_downloaded_while_inspecting(folder: Path, address: str) -> None:
     table = of_urls(folder, address)
 
-    assert str(inspect(table, label=None)) == "urls.csv: no labels yet, 10 in the pool, 2 in the hold-out"
+    assert str(inspect(table, label=None)) == "urls.csv: comes without labels, 10 in the pool, 2 in the hold-out"
     assert _Handler.asked == []
     assert load(table, label=None).num_train == 10
     assert len(_Handler.asked) == NUM_IMAGES

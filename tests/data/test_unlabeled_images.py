@@ -71,7 +71,7 @@ class TestWhichImages:
     def test_what_is_said_before_anything_is_decoded(self, root: Path, count_decoded: list[Path]) -> None:
         info = make(root).inspect()
 
-        assert str(info) == "birds: no labels yet, 24 in the pool, 6 in the hold-out"
+        assert str(info) == "birds: comes without labels, 24 in the pool, 6 in the hold-out"
         assert (info.num_train, info.num_test, info.num_classes, info.folder) == (24, 6, 0, root)
         assert (info.class_names, info.notes, info.warnings) == ((), (), ())
         assert count_decoded == []

@@ -47,7 +47,7 @@ def test_holdout_is_drawn_by_seed_and_a_larger_one_contains_a_smaller_one(tmp_pa
     assert set(loaded.labels.tolist()) == {-1}
     assert loaded.class_names == ()
     assert loaded.names[7] == "row 9"  # the header is row 1
-    assert str(make(path).inspect()) == "pets: no labels yet, 48 in the pool, 12 in the hold-out"
+    assert str(make(path).inspect()) == "pets: comes without labels, 48 in the pool, 12 in the hold-out"
 
 
 def test_texts_keep_their_numbers_when_rows_are_added_and_moved(tmp_path: Path) -> None:

@@ -246,7 +246,9 @@ def _rules(
     holds = len(gains) == 2 and all(max(-gain.low, gain.high) <= rules.worth for gain in gains)
     worth = f"{100 * rules.worth:g} point{'' if rules.worth == 0.01 else 's'}"
     text = f"It is not certain that each of the last two rounds changed the accuracy by at most {worth}."
-    if holds:
+    if len(rounds) < 3:
+        text = "This rule compares two rounds with the rounds before them, so it can hold from round 3 on."
+    elif holds:
         text = f"Each of the last two rounds changed the accuracy by at most {worth}."
     states.append(RuleState(rule=Rule.WORTH, holds=holds, text=text))
     if rules.minutes is not None:

@@ -205,6 +205,16 @@ class TestRules:
         assert suggestion.text == "Each of the last two rounds changed the accuracy by at most 1 point."
         assert read(run, LABELS, StopRules(worth=0.005)).suggestion is None
 
+    def test_rule_about_two_gains_says_from_which_round_on_it_can_hold(self, run: Folder) -> None:
+        same, texts = right_about(380, 400), []
+        for rounds in (1, 2, 3):
+            keep(run, [right_about(200, 400), same, same][:rounds], labels=LABELS)
+            texts.append([one.text for one in read(run, LABELS).rules])
+
+        early = "This rule compares two rounds with the rounds before them, so it can hold from round 3 on."
+        uncertain = "It is not certain that each of the last two rounds changed the accuracy by at most 1 point."
+        assert texts == [[early], [early], [uncertain]]
+
     def test_small_holdout_is_never_certain_of_a_small_gain(self, run: Folder) -> None:
         same = right_about(30, 40)
         keep(run, [same] * 4, labels=LABELS[:40])

@@ -27,6 +27,9 @@ MOST_ROUNDS = 6
 FEWEST_ROUNDS = 2
 # How far a training at least ends above or below the curve, as a standard deviation of the accuracy.
 TRAINING_SD = 0.01
+# A shorter round has no pace. Gains become smaller, so the gain of seconds is not that of each of these seconds for ten
+# minutes: it would promise more points than there are.
+SHORTEST_MINUTES_OF_PACE = 5.0
 
 Floats = npt.NDArray[np.float64]
 
@@ -50,8 +53,8 @@ class Forecast:
 
     @property
     def gain_per_10_minutes(self) -> float | None:
-        """The expected gain per ten minutes of work. None if the answers take no time."""
-        return 10 * self.gain / self.minutes if self.minutes > 0 else None
+        """The expected gain per ten minutes of work. None if the round is too short for a pace."""
+        return 10 * self.gain / self.minutes if self.minutes >= SHORTEST_MINUTES_OF_PACE else None
 
 
 def forecast_gain(answers: Sequence[int], right: Flags, next_answers: int) -> tuple[float, float, float] | None:

@@ -87,7 +87,8 @@ def test_nothing_is_forecast_without_data(answers: list[int], number: int, next_
     assert forecast_gain(answers, np.ones((len(answers), number), np.bool_), next_answers) is None
 
 
-def test_pace() -> None:
-    forecast = Forecast(gain=0.02, low=0.0, high=0.04, answers=50, minutes=4.0)
+@pytest.mark.parametrize(("minutes", "pace"), [(20.0, 0.01), (5.0, 0.04), (4.9, None), (0.05, None), (0.0, None)])
+def test_round_of_seconds_has_no_pace(minutes: float, pace: float | None) -> None:
+    forecast = Forecast(gain=0.02, low=0.0, high=0.04, answers=50, minutes=minutes)
 
-    assert forecast.gain_per_10_minutes == pytest.approx(0.05)
+    assert forecast.gain_per_10_minutes == (None if pace is None else pytest.approx(pace))

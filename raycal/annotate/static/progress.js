@@ -40,7 +40,7 @@ export function progress({ progress: now, results, holdout, phase }) {
     forecast
       ? row("next round", points(forecast.gain), `expected; ${interval(forecast)}, in about ${forecast.minutes.toFixed(1)} min`)
       : row("next round", "–", now.rounds_left ? "its gain can be estimated after two rounds" : "none is planned"),
-    row("in 10 minutes", forecast?.gain_per_10_minutes != null ? points(forecast.gain_per_10_minutes) : "–", "expected in the next round"),
+    forecast?.gain_per_10_minutes != null && row("in 10 minutes", points(forecast.gain_per_10_minutes), "expected in the next round"),
     row("left", plural(now.rounds_left, "round"), `${plural(now.samples_left, noun)} to ask about; ${plural(holdout.size - holdout.answered, noun)} for measuring`)));
   section.append(h("ul", { class: "rules" }, ...now.rules.map((one) =>
     h("li", { class: one.holds ? "holds" : null }, h("b", {}, one.holds ? `Stop by the rule ${one.rule}: ` : `Rule ${one.rule}: `), one.text))));

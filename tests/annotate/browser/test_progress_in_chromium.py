@@ -12,15 +12,15 @@ RULES = [
     {"rule": "target", "holds": True, "text": "The accuracy is at least 80.2 %, and the target of 80.0 % is reached."},
     {"rule": "minutes", "holds": False, "text": "The rounds took 8.3 of the planned 60 minutes."},
 ]
-PROGRESS = {
+PROGRESS: dict[str, Any] = {
     "minutes": 4.2,
     "forecast": {
         "gain": 0.012,
         "low": -0.02,
         "high": 0.044,
         "answers": 80,
-        "minutes": 4.0,
-        "gain_per_10_minutes": 0.03,
+        "minutes": 5.0,
+        "gain_per_10_minutes": 0.024,
     },
     "rounds_left": 7,
     "samples_left": 640,
@@ -64,8 +64,8 @@ def test_panel_says_what_another_round_is_worth_and_which_rule_suggests_to_stop(
     assert "87.1 % on 120 images, between 80.2 and 92.0 % (95 % sure)" in text
     assert "This may be enough" in text
     assert "last round +2.1 points \N{MINUS SIGN}1.2 to +5.5 (95 % sure), on the same 120 images; 4.2 min" in text
-    assert "next round +1.2 points expected; \N{MINUS SIGN}2.0 to +4.4 (95 % sure), in about 4.0 min" in text
-    assert "in 10 minutes +3.0 points" in text
+    assert "next round +1.2 points expected; \N{MINUS SIGN}2.0 to +4.4 (95 % sure), in about 5.0 min" in text
+    assert "in 10 minutes +2.4 points" in text
     assert "left 7 rounds 640 images to ask about; 20 images for measuring" in text
     assert f"Stop by the rule target: {RULES[0]['text']}" in text
     assert f"Rule minutes: {RULES[1]['text']}" in text
@@ -88,8 +88,11 @@ def test_panel_without_predictions_says_that_the_gain_is_not_known(context: Any,
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_panel_fits_a_narrow_screen(browser: Any, photos: list[Path], scheme: str) -> None:
     context = browser.new_context(viewport={"width": 390, "height": 800}, color_scheme=scheme)
-    tab, text = panel_of(context, photos, PROGRESS, GAIN)
+    short = PROGRESS["forecast"] | {"minutes": 0.2, "gain_per_10_minutes": None}
+    tab, text = panel_of(context, photos, PROGRESS | {"forecast": short}, GAIN)
 
     assert "Stop by the rule target" in text
+    assert "in about 0.2 min" in text
+    assert "in 10 minutes" not in text
     assert tab.errors == []
     context.close()

@@ -6,12 +6,13 @@ import { api } from "./page.js";
 import { PictureSet } from "./pictures.js";
 import { TextSet } from "./texts.js";
 
-/** The difference leaves the page with the first answer after this time. */
+/** The difference and the result leave the page with the first answer after this time. */
 const SHOWN_MS = 3000;
 
 /** The pictures of the difference that the page shows now. @type {PictureSet | TextSet | null} */
 let shown = null;
 let saidAt = 0;
+let resultAt = 0;
 
 /**
  * @param {import("./types").Receipt[]} receipts
@@ -20,7 +21,10 @@ let saidAt = 0;
 export async function announceKnown(receipts, rowOf) {
   const told = receipts.filter(({ gold }) => gold);
   const result = told.find(({ gold }) => gold?.result)?.gold?.result;
-  if (result) setNotice("gold-result", result, ["Understood", () => setNotice("gold-result", "")]);
+  if (result) {
+    resultAt = performance.now();
+    setNotice("gold-result", result, ["Understood", () => setNotice("gold-result", "")]);
+  }
   const last = told.filter(({ gold }) => gold?.class).at(-1);
   if (last?.gold) await showDifference(last.gold, rowOf(last.id));
 }
@@ -57,7 +61,8 @@ function remove() {
   shown = null;
 }
 
-/** Removes the difference once it was there for a while. @param {number} now */
+/** Removes the difference and the result once they were there for a while. @param {number} now */
 export function forgetKnown(now) {
   if (shown && now - saidAt > SHOWN_MS) remove();
+  if (now - resultAt > SHOWN_MS) setNotice("gold-result", "");
 }

@@ -47,7 +47,7 @@ from raycal.storage.run_dir import PEOPLE, RunDir
 from raycal.storage.sweep_dir import SweepDir
 from raycal.sweep.job import Job, Request, prepare
 from raycal.sweep.preflight import describe
-from raycal.sweep.run import allocate_trials, take_folder, tracked
+from raycal.sweep.run import allocate_trials, reopened, take_folder, tracked
 from raycal.tracking import NoTracker, Tracker
 from raycal.tracking.uri import without_secrets
 
@@ -206,6 +206,9 @@ def _open_project(
     tracker = held.enter_context(tracked(job))
     (key,) = job.selected
     run_dir = job.sweep_dir.run_dir(key)
+    if reopened(job, config.iterations):
+        again = "the model learns again from the answers of the finished rounds, because it was removed at their end"
+        print(f"  the project goes on to {config.iterations} rounds; {again}", flush=True)
     reporter = Reporter(job.sweep_dir.folder, run_dir)
 
     def prepare(step: StepQuestions) -> None:

@@ -160,6 +160,8 @@ class Rounds:
         before = self._progress()
         if self._is_answered(iteration):
             self.desk.open_step(None, iteration, "training", "The model learns from the new labels.")
+        elif iteration and not self.run_dir.has_states():  # the project had ended, and goes on
+            self.desk.open_step(None, iteration, "training", "The model learns again from the labels of all rounds.")
         else:
             words = f"The model looks at the {self.kind}. If none is left to ask about, it learns from the labels."
             self.desk.open_step(None, iteration, "preparing", words)

@@ -125,6 +125,12 @@ class RunWriter(RunDir):
         """Mark the experiment as finished; its models are removed."""
         self._end(FINISHED, {"reason": reason})
 
+    def reopen(self) -> None:
+        """Let a finished experiment go on. Its models are removed, so the next `begin` starts with the first iteration,
+        which needs answers of people that are still there."""
+        self._check_lease()
+        self.folder.remove(FINISHED)
+
     def stop(self, reason: str) -> None:
         """Mark the experiment as stopped early, by `asha` for example; its models are removed.
 

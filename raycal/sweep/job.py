@@ -21,9 +21,10 @@ from raycal.experiment import build
 from raycal.home import expand_home, nearest_existing
 from raycal.installed import is_installed
 from raycal.people.steps import STEPS, StepFiles
+from raycal.people.stopping import rule_of
 from raycal.storage.folder import Folder
 from raycal.storage.results import IterationRecord
-from raycal.storage.run_dir import PEOPLE, RunDir
+from raycal.storage.run_dir import RunDir
 from raycal.storage.sweep_dir import SweepDir, SweepPlan
 from raycal.sweep.doubts import doubts
 from raycal.sweep.extension import Extension, extend
@@ -260,7 +261,7 @@ def _as_started(request: Request, sweep: Sweep, sweep_dir: SweepDir) -> tuple[Sw
     was, now = earlier.flat(), config.flat()
     changed = [key for key in {**was, **now} if was.get(key) != now.get(key)]
     if changed == [ITERATIONS]:
-        _check_iterations(name, config.iterations, sweep_dir.run_dir(started))
+        _check_iterations(name, config.iterations, sweep, sweep_dir.run_dir(started))
         return replace(sweep, experiments={started: earlier}), config.iterations
     advice = {
         ITERATIONS: "this key alone may change",
@@ -276,27 +277,30 @@ def _as_started(request: Request, sweep: Sweep, sweep_dir: SweepDir) -> tuple[Sw
     )
 
 
-def _check_iterations(name: str, iterations: int, run_dir: RunDir) -> None:
+def _check_iterations(name: str, iterations: int, sweep: Sweep, run_dir: RunDir) -> None:
     """Refuse a number of iterations with which a project cannot go on.
 
     Raises:
-        InputError: The project has more iterations already, or it is finished.
+        InputError: People have begun with more iterations, or the project would end at once by a stopping rule.
     """
-    num_finished, place = len(run_dir.results()), run_dir.folder.place
-    if run_dir.state().is_complete:
-        if iterations == run_dir.config().iterations:
-            return
-        raise InputError(
-            f"{name}: the project is finished after {num_finished} iterations, and its models are removed; to go on to "
-            f"{iterations} iterations, move everything but {place}/{PEOPLE} out of {place}: the same command then "
-            "trains the finished iterations again, from the answers, and asks the next questions"
-        )
+    if run_dir.state().is_complete and iterations == run_dir.config().iterations:
+        return
     begun = StepFiles(run_dir.folder.folder(STEPS)).newest()
-    fewest = max(num_finished, 0 if begun is None else begun[0] + 1)
+    fewest = max(len(run_dir.results()), 0 if begun is None else begun[0] + 1)
     if iterations < fewest:
         raise InputError(
             f"{name}: iterations is {iterations}, but people have begun with iteration {fewest}; give at least {fewest}"
         )
+    rule = rule_of(run_dir.reason())
+    if rule is not None and sweep.stop.automatically and goes_on_after_the_end(run_dir, iterations):
+        raise InputError(
+            f"{name}: the project has ended by the stopping rule {rule}; set stop.automatically to false to go on"
+        )
+
+
+def goes_on_after_the_end(run_dir: RunDir, iterations: int) -> bool:
+    """Whether a project of people that has ended is to go on, because its file has more iterations by now."""
+    return run_dir.state().is_complete and len(run_dir.results()) < iterations != run_dir.config().iterations
 
 
 def _text(value: object) -> str:

@@ -24,7 +24,7 @@ from raycal.storage.lease import Lease
 from raycal.storage.results import IterationRecord, area_under_budget_curve
 from raycal.storage.run_writer import RunWriter
 from raycal.storage.sweep_dir import SweepDir, SweepPlan
-from raycal.sweep.job import Job, labels_of
+from raycal.sweep.job import Job, goes_on_after_the_end, labels_of
 from raycal.tracking import NoTracker, Tracker
 
 if TYPE_CHECKING:
@@ -246,6 +246,15 @@ def take_folder(job: Job, todo: Mapping[str, ExperimentConfig], threads: int, in
     except OSError as error:
         raise InputError(f"--storage: {folder.place} cannot be written: {error.strerror or error}") from error
     return job, lease
+
+
+def reopened(job: Job, iterations: int) -> bool:
+    """Let a project of people that has ended go on if its file has more iterations by now; return whether it does."""
+    (key,) = job.selected
+    goes_on = goes_on_after_the_end(job.sweep_dir.run_dir(key), iterations)
+    if goes_on:
+        RunWriter.of(job.sweep_dir, key).reopen()
+    return goes_on
 
 
 def _write_plan(job: Job, threads: int) -> None:

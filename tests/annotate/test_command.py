@@ -16,6 +16,10 @@ from PIL import Image
 from raycal.annotate import command
 from raycal.annotate.__main__ import main
 from raycal.annotate.opening import OpeningProject
+from raycal.storage.folder import Folder
+from raycal.storage.run_dir import TrialState
+from raycal.storage.run_writer import RunWriter
+from raycal.storage.sweep_dir import SweepDir
 from raycal.tracking import NoTracker
 
 
@@ -90,10 +94,9 @@ def test_export_before_the_first_round_is_refused(here: Path, capsys: pytest.Cap
     assert [path.name for path in here.iterdir()] == ["birds"]
 
 
-def test_restart_says_how_many_images_have_a_label(
-    here: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    paint(here / "birds", 20)
+@pytest.fixture
+def without_rounds(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing is trained or sent to MLflow. A server opens the project, its owner gives two answers, and it ends."""
 
     def serve(opening: OpeningProject, *_: object, background: Callable[[Event], None], **__: Any) -> int:
         background(Event())
@@ -105,12 +108,44 @@ def test_restart_says_how_many_images_have_a_label(
     monkeypatch.setattr(command, "serve", serve)
     monkeypatch.setattr(command, "tracked", lambda _: nullcontext(NoTracker()))
     monkeypatch.setattr(command.Rounds, "run", lambda *_: None)
-    printed = []
-    for _ in range(2):
-        assert main(["birds", "--port", "0", "--set", "model.weights=none"]) == 143
-        printed.append(capsys.readouterr().out)
 
-    first, second = (text.splitlines() for text in printed)
+
+def printed_by_a_start(capsys: pytest.CaptureFixture[str], *options: str) -> list[str]:
+    """The lines that a start of the command prints."""
+    assert main(["birds", "--port", "0", "--set", "model.weights=none", *options]) == 143
+    return capsys.readouterr().out.splitlines()
+
+
+@pytest.mark.usefixtures("without_rounds")
+def test_restart_says_how_many_images_have_a_label(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    paint(here / "birds", 20)
+
+    first, second = printed_by_a_start(capsys), printed_by_a_start(capsys)
+
     assert "  images  birds: comes without labels, 16 in the pool, 4 in the hold-out" in first
     assert not any("so far" in line for line in first)
     assert "  2 of 20 images have a label so far" in second
+
+
+@pytest.mark.usefixtures("without_rounds")
+def test_finished_project_is_opened_again_if_its_file_has_more_iterations(
+    here: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    paint(here / "birds", 20)
+    printed_by_a_start(capsys, "--set", "iterations=1")
+    (run,) = here.glob("runs/birds/*/people")
+    writer = RunWriter(Folder.at(str(run.parent)))
+    plan = SweepDir(Folder.at(str(run.parent.parent))).read_plan()
+    assert plan is not None
+    (config,) = plan.experiments.values()
+    writer.begin(config)
+    writer.finish("iterations")
+
+    lines = [printed_by_a_start(capsys, "--set", f"iterations={number}") for number in (1, 2)]
+
+    assert not any("goes on" in line for line in lines[0])
+    assert (
+        "  the project goes on to 2 rounds; the model learns again from the answers of the finished rounds, because it "
+        "was removed at their end"
+    ) in lines[1]
+    assert writer.state() is TrialState.RUNNING

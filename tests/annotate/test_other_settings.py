@@ -9,14 +9,15 @@ from raycal.algorithm.questions import StepQuestions
 from raycal.algorithm.records import Kind
 from raycal.errors import InputError
 from raycal.people.steps import STEPS, StepFiles
+from raycal.people.stopping import Rule
 from raycal.storage.folder import Folder
-from raycal.storage.run_dir import RunDir
+from raycal.storage.run_dir import RunDir, TrialState
 from raycal.storage.run_writer import RunWriter
 from raycal.storage.sweep_dir import SweepPlan
-from raycal.sweep.job import Job, Request, prepare
+from raycal.sweep.job import Job, Request, goes_on_after_the_end, prepare
 
 
-def job(folder: Path, **changes: Any) -> Job:
+def job(folder: Path, *, automatically: bool = False, **changes: Any) -> Job:
     settings: dict[str, Any] = {
         "dataset": {"name": "digits", "train_size": 80, "test_size": 40},
         "model": {"name": "resnet18", "weights": "none"},
@@ -26,7 +27,7 @@ def job(folder: Path, **changes: Any) -> Job:
         "interactions_per_iteration": 10,
         "training": {"epochs": 1, "image_size": 32},
     }
-    sweep = {"name": "birds", "experiment": {**settings, **changes}}
+    sweep = {"name": "birds", "experiment": {**settings, **changes}, "stop": {"automatically": automatically}}
     return prepare(Request(sweep=sweep, storage=str(folder), local=True, resume=True, people=True, track=False))
 
 
@@ -77,20 +78,37 @@ def test_other_settings_are_refused_with_what_to_do(tmp_path: Path, started: Run
     assert last == f"{tmp_path}/birds keeps the answers, which belong to the earlier settings"
 
 
-def test_finished_project_says_how_it_can_go_on(tmp_path: Path, started: RunDir) -> None:
-    config = job(tmp_path).selected[Path(started.folder.path).name]
-    writer = RunWriter(Folder.at(started.folder.path))
+def finish(run_dir: RunDir, folder: Path, reason: str) -> None:
+    """End the project, whose file has asked for four iterations in the meantime."""
+    config = job(folder).selected[Path(run_dir.folder.path).name]
+    writer = RunWriter(Folder.at(run_dir.folder.place))
     writer.begin(config.model_copy(update={"iterations": 4}))
-    writer.finish("iterations")
+    writer.finish(reason)
 
-    with pytest.raises(InputError) as error:
-        job(tmp_path, iterations=6)
-    place = started.folder.place
-    assert error.value.problems == (
-        "birds: the project is finished after 0 iterations, and its models are removed; to go on to 6 iterations, move "
-        f"everything but {place}/people out of {place}: the same command then trains the finished iterations again, "
-        "from the answers, and asks the next questions",
-    )
+
+def test_finished_project_goes_on_with_more_iterations(tmp_path: Path, started: RunDir) -> None:
+    finish(started, tmp_path, "iterations")
+
     # The number with which the project has finished is still valid, for instance to export the labels.
-    assert job(tmp_path, iterations=4).iterations == 4
-    assert job(tmp_path).iterations is None
+    assert [job(tmp_path, iterations=number).iterations for number in (2, 4, 6)] == [2, 4, 6]
+    assert [goes_on_after_the_end(started, number) for number in (4, 6)] == [False, True]
+    with pytest.raises(InputError) as error:
+        job(tmp_path, iterations=1)
+    assert error.value.problems == ("birds: iterations is 1, but people have begun with iteration 2; give at least 2",)
+
+    RunWriter(Folder.at(started.folder.place)).reopen()
+
+    assert started.state() is TrialState.RUNNING
+    assert not goes_on_after_the_end(started, 6)
+
+
+def test_project_that_would_end_again_by_a_rule_is_refused_in_one_line(tmp_path: Path, started: RunDir) -> None:
+    finish(started, tmp_path, Rule.MINUTES.reason)
+
+    assert job(tmp_path, iterations=6).iterations == 6
+    assert job(tmp_path, automatically=True, iterations=4).iterations == 4
+    with pytest.raises(InputError) as error:
+        job(tmp_path, automatically=True, iterations=6)
+    assert error.value.problems == (
+        "birds: the project has ended by the stopping rule minutes; set stop.automatically to false to go on",
+    )

@@ -31,6 +31,7 @@ from raycal.storage.folder import Folder
 from raycal.storage.lease import Lease
 from raycal.storage.run_dir import RunDir, TrialState
 from raycal.storage.run_writer import RunWriter
+from raycal.sweep.job import goes_on_after_the_end
 
 
 def experiment(expert: str, scenario: str, *, iterations: int = 2) -> ExperimentConfig:
@@ -168,7 +169,7 @@ def test_project_goes_on_with_more_iterations_and_is_made_again_from_its_answers
     run_dir = RunDir(Folder.at(str(tmp_path)).folder(folder))
     truth = build.dataset(first).load().train_labels
 
-    def label(iterations: int, *, leaves_before: int) -> None:
+    def label(iterations: int, *, leaves_before: int) -> list[str]:
         config = first.model_copy(update={"iterations": iterations})
         assert iterations == 1 or config.experiment_id != folder
         order = replace(order_in(tmp_path, config), folder=folder)
@@ -177,6 +178,7 @@ def test_project_goes_on_with_more_iterations_and_is_made_again_from_its_answers
             Rounds(task=Task(order=order), run_dir=run_dir, desk=bot, clustering=clusterings["kmeans"]).run(
                 bot.must_stop
             )
+        return bot.phases
 
     label(3, leaves_before=1)
     first_part = Path(run_dir.folder.path, "ledger", "iteration-000.parquet")
@@ -188,12 +190,12 @@ def test_project_goes_on_with_more_iterations_and_is_made_again_from_its_answers
     assert first_part.read_bytes() == before
     assert run_dir.reason() == "iterations"
     assert run_dir.config().iterations == 2
-    # What the message about a finished project asks for: everything but the answers is moved away.
+    # The project has ended, and its models are removed. With more iterations it goes on.
+    assert not run_dir.has_states()
     whole, accuracies = ledger(run_dir), [line["test_accuracy"] for line in run_dir.results()]
-    for path in Path(run_dir.folder.path).iterdir():
-        if path.name != "people":
-            path.rename(tmp_path / f"old-{path.name}")
-    label(3, leaves_before=2)
+    assert [goes_on_after_the_end(run_dir, iterations) for iterations in (1, 2, 3)] == [False, False, True]
+    RunWriter(run_dir.folder).reopen()
+    assert label(3, leaves_before=2) == ["training 2", "open 2"]
     assert ledger(run_dir) == whole
     assert [line["test_accuracy"] for line in run_dir.results()] == accuracies
     assert run_dir.state() is TrialState.RUNNING

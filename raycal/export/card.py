@@ -192,7 +192,7 @@ def _expected(images: LoadedDataset, labels: LabelSet) -> str:
     return (
         f"Expected label error: by all answers together, {' and '.join(shares)} are probably wrong. This is the mean "
         "of 1 - `probability`. It is estimated from how often answers disagree, and from prior assumptions where no "
-        "two answers can be compared."
+        "two answers can be compared. It is about all labels of the pool, but only as good as these assumptions."
     )
 
 
@@ -205,7 +205,8 @@ def _audit(images: LoadedDataset, labels: LabelSet, people: PeopleRecord) -> str
         f"Label error of cluster labels: {100 * error.share:.1f} % ({100 * error.low:.1f}-{100 * error.high:.1f}, "
         f"{error.number:,} checked). People labeled a random sample of the {images.kind} with such labels once more, "
         "one by one and without seeing the label. The interval holds the true share with a confidence of 95 %, if "
-        "these checks are right. It is about the labels as they were before the checks corrected some of them."
+        "these checks are right. It is about the labels as they were before the checks corrected some of them. For "
+        "labels of clusters, trust this interval more than the expected error, because it was measured."
     )
 
 

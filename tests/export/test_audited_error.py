@@ -75,13 +75,18 @@ def test_card_says_how_many_labels_are_wrong() -> None:
     labels = label_set(row(1, 1, list(range(100))))
     audited = {index: int(index >= 4) for index in range(100)}
 
-    assert "\n\nLabel error of cluster labels: 4.0 % (1.6-9.8, 100 checked)." in card._quality(
-        images(), labels, PeopleRecord(audited=audited)
-    )
+    with_audit = card._quality(images(), labels, PeopleRecord(audited=audited))
+    assert "\n\nLabel error of cluster labels: 4.0 % (1.6-9.8, 100 checked)." in with_audit
     expected = (
         "Expected label error: by all answers together, 9.6% of the 100 labels of clusters are probably wrong. This"
     )
     assert card._quality(images(), labels, PeopleRecord()).startswith(expected)
+    # One sentence says what each of the two errors is worth.
+    about_expected = "It is about all labels of the pool, but only as good as these assumptions."
+    about_audit = "trust this interval more than the expected error, because it was measured."
+    found = [part.endswith((about_expected, about_audit)) for part in with_audit.split("\n\n")]
+    assert found == [True, True]
+    assert about_audit not in card._quality(images(), labels, PeopleRecord())
 
 
 def test_card_splits_the_expected_error_by_the_origin_of_the_label() -> None:

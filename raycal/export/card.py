@@ -285,7 +285,7 @@ def _files(images: LoadedDataset, *, has_pictures: bool, model: ExportedModel | 
             + "`text`, " * (images.kind == "texts")
             + "`label`, `how` (`single`, `cluster`, or `given` with the data set), `round` and `interaction` of the "
             "ledger, `annotator`, `split`, `source` (the original file), `duplicate_of`, and the `probability` that "
-            "the label is right, which labels of the test split do not have. In the CSV file, a text that a "
+            "the label is right, which is empty for the test split. In the CSV file, a text that a "
             "spreadsheet would take for a formula begins with an apostrophe."
         ),
         "`evidence.parquet`": f"every label that {_a(images.noun)} was ever given, and every mark as odd",
@@ -363,7 +363,9 @@ def _rules(labels: LabelSet, noun: str) -> str:
         f"{_a(noun).capitalize()} that was marked as odd in a cluster does not get the label of that cluster, "
         "and the mark counts against earlier labels of the same class. If each of its labels was followed by such a "
         f"mark, and no class has a probability of {LEAST_PROBABLE:g}, it has no label.{lost} {noun.capitalize()}s with "
-        "the same content have the same label."
+        "the same content have the same label. The test split follows another rule: its labels are as they were given, "
+        "and have no probability. So the accuracy of the model is measured by what was said about each "
+        f"{noun}, and not by a model of errors."
     )
 
 

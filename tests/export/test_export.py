@@ -137,7 +137,12 @@ def test_tables_hold_every_label_of_every_round(place: Path, exported: Path) -> 
         assert row["annotator"] is None
     test = [row for row in rows if row["split"] == "holdout"]
     assert {row["source"] for row in test} == {images.source.names[row] for row in images.test_rows}
-    assert {(row["how"], row["round"], row["interaction"]) for row in test} == {("given", None, None)}
+    empty = ("round", "interaction", "probability")
+    assert {(row["how"], *(row[name] for name in empty)) for row in test} == {("given", None, None, None)}
+    assert all(row["probability"] > 0 for row in pool.values())
+    assert "its labels are as they were given, and have no probability. So the accuracy" in (
+        (exported / "README.md").read_text()
+    )
     assert all(row["source"].startswith(f"{row['label']}/") for row in test)
 
 

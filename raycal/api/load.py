@@ -62,7 +62,7 @@ class LoadedRun:
 
         The columns are `row` (in the dataset, from 0), `source` (the file, or `image 7` for row 7), `label` (the name
         of the class), `how` (`single`, `cluster`, or `given` with the dataset), `round` and `interaction` (of the
-        ledger; <NA> for a label that was given), `annotator` (None in a simulation), `split` (`train` or `holdout`),
+        ledger; <NA> for a label that was given), `annotator` (None in a simulation), `split` (`train` or `test`),
         `duplicate_of` (the sample with the same content that was labeled, or None) and `probability` (that the label is
         right; NaN in the test split). A sample that was labeled more than once has the label that
         `raycal.export.evidence` decides on.
@@ -70,7 +70,7 @@ class LoadedRun:
         Example:
             >>> trial = raycal.read_sweep("runs/digits").experiment("random s0")
             >>> raycal.load(trial.folder).labels.groupby("split")["label"].count().to_dict()
-            {'holdout': 20, 'train': 20}
+            {'test': 20, 'train': 20}
         """
         return self._labels.copy()
 

@@ -113,8 +113,8 @@ def card(
 def _summary(source: Source, images: LoadedDataset, labels: LabelSet, people: PeopleRecord) -> str:
     pool = labels.pool
     how = Counter(image.how for image in pool)
-    holdout = sum(image.split != "train" for image in labels.images)
-    copies = len(labels.images) - holdout - len(pool)
+    test = sum(image.split == "test" for image in labels.images)
+    copies = len(labels.images) - test - len(pool)
     copied = f" {counted(copies, 'further file')} with the same content got the same labels." if copies else ""
     if people.annotators:
         names = sorted({*people.annotators.values(), *people.holdout_annotators.values()})
@@ -126,7 +126,7 @@ def _summary(source: Source, images: LoadedDataset, labels: LabelSet, people: Pe
         f"{counted(len(pool), images.noun)} of a pool of {images.num_train:,} were labeled {who}: "
         f"{how[LabelOrigin.SINGLE]:,} one by one and {how[LabelOrigin.CLUSTER]:,} in clusters of similar "
         f"{images.kind}.{copied} "
-        f"The test split has {counted(holdout, f'labeled {images.noun}')}. "
+        f"The test split has {counted(test, f'labeled {images.noun}')}. "
         f"The number of classes is {images.num_classes:,}."
     )
 
@@ -227,7 +227,7 @@ def _looks(people: PeopleRecord, noun: str) -> str:
 def _classes(images: LoadedDataset, labels: LabelSet) -> str:
     sizes = Counter((image.label, image.split) for image in labels.images)
     rows = [
-        f"| {_plain(name)} | {folder} | {sizes[number, 'train']:,} | {sizes[number, 'holdout']:,} |"
+        f"| {_plain(name)} | {folder} | {sizes[number, 'train']:,} | {sizes[number, 'test']:,} |"
         for number, (name, folder) in enumerate(
             zip(images.class_names, map(_plain, folder_names(images.class_names)), strict=True)
         )
@@ -284,9 +284,9 @@ def _files(images: LoadedDataset, *, has_pictures: bool, model: ExportedModel | 
             + "), "
             + "`text`, " * (images.kind == "texts")
             + "`label`, `how` (`single`, `cluster`, or `given` with the data set), `round` and `interaction` of the "
-            "ledger, `annotator`, `split`, `source` (the original file), `duplicate_of`, and the `probability` that "
-            "the label is right, which is empty for the test split. In the CSV file, a text that a "
-            "spreadsheet would take for a formula begins with an apostrophe."
+            "ledger, `annotator`, `split` (`train` for the pool, `test` for the hold-out), `source` (the original "
+            "file), `duplicate_of`, and the `probability` that the label is right, which is empty for the test split. "
+            "In the CSV file, a text that a spreadsheet would take for a formula begins with an apostrophe."
         ),
         "`evidence.parquet`": f"every label that {_a(images.noun)} was ever given, and every mark as odd",
         "`people.csv`": (

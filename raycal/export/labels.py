@@ -12,7 +12,7 @@ from raycal.export.evidence import NOT_LABELED, Decision, LabelOrigin, PeopleRec
 from raycal.people.evidence import NO_INTERACTION, Evidence
 from raycal.people.posterior import LabelPosterior, posterior
 
-Split = Literal["train", "holdout"]
+Split = Literal["train", "test"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -166,7 +166,7 @@ def _holdout(images: LoadedDataset, names: Sequence[str], people: PeopleRecord) 
                 round=None,
                 interaction=None,
                 annotator=annotator,
-                split="holdout",
+                split="test",
             )
         )
     return labeled

@@ -15,7 +15,6 @@ from raycal.export.labels import LabeledImage
 from raycal.export.names import file_name, folder_names, unique_names
 
 Pictures = Literal["link", "copy", "none"]
-SPLIT_FOLDERS = {"train": "train", "holdout": "test"}
 # Errors with which a file system or an operating system refuses a link. After such an error, the next kind of file is
 # tried.
 _NO_LINKS = {errno.EPERM, errno.EACCES, errno.ENOSYS, errno.EOPNOTSUPP, errno.EXDEV, errno.EMLINK, errno.EINVAL}
@@ -34,7 +33,7 @@ def picture_names(images: Sequence[LabeledImage], class_names: Sequence[str], *,
     folders = folder_names(class_names)
     places: dict[str, list[int]] = {}
     for number, image in enumerate(images):
-        places.setdefault(f"{SPLIT_FOLDERS[image.split]}/{folders[image.label]}", []).append(number)
+        places.setdefault(f"{image.split}/{folders[image.label]}", []).append(number)
     names = [""] * len(images)
     for place, numbers in places.items():
         wanted = [file_name(images[n].source) if have_files else f"image-{images[n].row:06}.png" for n in numbers]

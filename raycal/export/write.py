@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 from raycal.config.people import asks_people
 from raycal.data import ImageDataset, LoadedDataset
@@ -17,10 +17,10 @@ from raycal.errors import InputError
 from raycal.export import tables
 from raycal.export.card import card, label_error, wilson
 from raycal.export.evidence import LabelOrigin, PeopleRecord
-from raycal.export.labels import LabelSet, collect
+from raycal.export.labels import LabelSet, Split, collect
 from raycal.export.model import ExportedModel, export_model
 from raycal.export.names import folder_names
-from raycal.export.pictures import SPLIT_FOLDERS, Pictures, picture_names, write_pictures
+from raycal.export.pictures import Pictures, picture_names, write_pictures
 from raycal.export.replace import check_target, replaced
 from raycal.export.source import Source, load_images, load_named_plugins, read_source
 from raycal.registry import Kind
@@ -161,10 +161,10 @@ def _tables(
     if has_pictures:
         files["metadata.jsonl"] = tables.metadata_jsonl(rows)
     # If there are folders `train` and `test`, Hugging Face reads only the file `metadata.jsonl` in each of them.
-    for split, folder in SPLIT_FOLDERS.items():
-        own = [row | {"file": row["file"].removeprefix(f"{folder}/")} for row in rows if row["split"] == split]
+    for split in get_args(Split):
+        own = [row | {"file": row["file"].removeprefix(f"{split}/")} for row in rows if row["split"] == split]
         if own and has_pictures:
-            files[f"{folder}/metadata.jsonl"] = tables.metadata_jsonl(own)
+            files[f"{split}/metadata.jsonl"] = tables.metadata_jsonl(own)
     return files
 
 
@@ -195,7 +195,7 @@ def _summary(target: Path, images: LoadedDataset, labels: LabelSet, model: Expor
         num_cluster=pool[LabelOrigin.CLUSTER],
         num_pool=images.num_train,
         kind=images.kind,
-        num_holdout=sum(image.split == "holdout" for image in labels.images),
+        num_holdout=sum(image.split == "test" for image in labels.images),
         num_wrong=None if error is None else error.num_wrong,
         accuracy=accuracy,
         is_trained_again=model is not None and not model.is_saved,

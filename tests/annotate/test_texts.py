@@ -346,8 +346,8 @@ def check_export(folder: Path, texts: list[str], *, annotator: str) -> None:
     assert all(row["text"] == texts[numbers[row["source"]] % len(texts)] for row in rows)
     assert all(row["label"] == animal(row["text"]) for row in rows)
     assert {row["annotator"] for row in rows} == {annotator}
-    assert {row["how"] for row in rows if row["split"] == "holdout"} == {"single"}
-    assert sum(row["split"] == "holdout" for row in rows) == 8
+    assert {row["how"] for row in rows if row["split"] == "test"} == {"single"}
+    assert sum(row["split"] == "test" for row in rows) == 8
     first = [row for row in rows if row["text"] == texts[0]]
     assert {row["duplicate_of"] for row in first if row["source"] == "row 62"} <= {"row 2"}
     tasks = json.loads((folder / "label_studio.json").read_text())

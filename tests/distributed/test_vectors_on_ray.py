@@ -47,7 +47,7 @@ def test_run_on_ray_can_be_used(sweep: Path, tmp_path: Path) -> None:
     done = raycal.load(tmp_path / "ray/small")
     found = done.labels
     assert {*found["how"]} == {"single", "cluster", "given"}
-    assert (found["split"] == "holdout").sum() == 300
+    assert (found["split"] == "test").sum() == 300
     digits = load_digits()
     accuracy = (done.predict(digits.data / 16).argmax(1) == digits.target).mean()
     assert accuracy >= 0.85

@@ -135,11 +135,12 @@ def test_tables_hold_every_label_of_every_round(place: Path, exported: Path) -> 
         }
         assert row["round"] == (0 if row["interaction"] <= 12 else 1)
         assert row["annotator"] is None
-    test = [row for row in rows if row["split"] == "holdout"]
+    test = [row for row in rows if row["split"] == "test"]
     assert {row["source"] for row in test} == {images.source.names[row] for row in images.test_rows}
     empty = ("round", "interaction", "probability")
     assert {(row["how"], *(row[name] for name in empty)) for row in test} == {("given", None, None, None)}
     assert all(row["probability"] > 0 for row in pool.values())
+    assert "`split` (`train` for the pool, `test` for the hold-out)" in (exported / "README.md").read_text()
     assert "its labels are as they were given, and have no probability. So the accuracy" in (
         (exported / "README.md").read_text()
     )
@@ -176,8 +177,7 @@ def test_csv_is_the_parquet_file_with_formulas_quoted(exported: Path) -> None:
 def test_class_folders_link_to_the_original_images(place: Path, exported: Path) -> None:
     for row in pq.read_table(exported / "labels.parquet").to_pylist():
         path = exported / row["file"]
-        split = {"train": "train", "holdout": "test"}[row["split"]]
-        assert row["file"].rpartition("/")[0] == f"{split}/{FOLDERS[row['label']]}"
+        assert row["file"].rpartition("/")[0] == f"{row['split']}/{FOLDERS[row['label']]}"
         assert not os.path.isabs(os.readlink(path))
         assert path.resolve() == place / "pictures" / row["source"]
     links = [path for path in exported.rglob("*") if path.is_symlink()]

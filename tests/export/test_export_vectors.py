@@ -47,7 +47,7 @@ def test_labels_and_model_of_vectors_can_be_used_without_raycal(
     loaded = raycal.load(run.folder)
     assert [row["source"] for row in rows] == [f"vector {row}" for row in loaded.labels["row"]]
     assert [row["label"] for row in rows] == loaded.labels["label"].tolist()
-    assert (loaded.labels["split"] == "holdout").sum() == 24
+    assert (loaded.labels["split"] == "test").sum() == 24
 
     spec = importlib.util.spec_from_file_location("exported_predict_vectors", tmp_path / "out/predict.py")
     assert spec is not None

@@ -174,7 +174,7 @@ def check_labels(exported: Path, truth: list[str], num_held_out: int) -> None:
     assert len(rows) > 200
     assert [row for row in rows if row["label"] != truth[int(Path(row["source"]).stem)]] == []
     assert {row["annotator"] for row in rows} == {"owner"}
-    assert Counter(row["split"] for row in rows)["holdout"] == num_held_out
+    assert Counter(row["split"] for row in rows)["test"] == num_held_out
     for row in rows:
         with Image.open(exported / row["file"]) as image:
             assert image.size == (64, 48)

@@ -290,10 +290,12 @@ def _files(images: LoadedDataset, *, has_pictures: bool, model: ExportedModel | 
         ),
         "`evidence.parquet`": f"every label that {_a(images.noun)} was ever given, and every mark as odd",
         "`people.csv`": (
-            "how much each person answered, in which time, how often second opinions agree with the answers that "
-            "count, how often the person agrees with an own earlier label, and how many of the first answers of a "
-            "newcomer were right. The names are pseudonyms. Remove this "
-            "file and the column `annotator` if others shall not see it"
+            "how much each person answered, in which time, how often the person agrees with an own earlier label "
+            "(`repeated_agreeing` of `repeated`), and how many of the first answers of a newcomer were right "
+            "(`first_answers_right` of `first_answers`). Two people sometimes answer the same question, because both "
+            "have it on their pages: the first answer counts, `answered_second` is the number of the others, and "
+            "`answered_second_agreeing` is how many of these say the same. The names are pseudonyms. Remove this file "
+            "and the column `annotator` if others shall not see it"
         )
         * has_persons,
         split: "the labeled images of the pool and of the test split, in a folder for each class" * has_pictures,

@@ -31,10 +31,11 @@ class PersonSummary:
         checks: The number of answers to questions that check labels.
         taken_back: How many of all these answers the person took back.
         late: How many of these answers came after their step was closed.
-        second_opinions: How many of these answers were about a question that another person had answered.
+        answered_second: How many of these answers were about a question that another person had already answered, as
+            can happen if two pages have the same question. A check is a question of its own.
         probes: The number of hidden probes that say something about the person.
         probes_missed: How many of these the person missed.
-        agreeing: How many of the second opinions have the label, or the refusal, of the answer that counts.
+        answered_second_agreeing: How many of these have the label, or the refusal, of the answer that counts.
         repeated: The number of samples that the person labeled once more in a check, without seeing the first label.
         repeated_agreeing: How many of these samples got the same label again.
         first_answers: The number of known samples that the person was asked first, as a newcomer.
@@ -54,8 +55,8 @@ class PersonSummary:
     checks: int
     taken_back: int
     late: int
-    second_opinions: int
-    agreeing: int
+    answered_second: int
+    answered_second_agreeing: int
     probes: int
     probes_missed: int
     repeated: int
@@ -108,8 +109,8 @@ def _summary(
         checks=sum(one.event.purpose in CHECKS for one in single),
         taken_back=len(given) - len(standing),
         late=sum(one.arrival is Arrival.LATE for one in given),
-        second_opinions=len(second),
-        agreeing=sum(one.event.label == counted.label for one, counted in second),
+        answered_second=len(second),
+        answered_second_agreeing=sum(one.event.label == counted.label for one, counted in second),
         probes=misses.shown,
         probes_missed=misses.missed,
         repeated=len(repeated),

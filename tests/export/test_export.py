@@ -5,6 +5,7 @@ import importlib.util
 import io
 import json
 import os
+import re
 import resource
 import shutil
 import signal
@@ -13,7 +14,7 @@ import sys
 import xml.etree.ElementTree as ElementTree
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import fields, replace
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -35,6 +36,7 @@ from raycal.export.evidence import PeopleRecord
 from raycal.export.model import _train_again, _worker, export_model, last_training_set
 from raycal.export.source import load_images, read_source
 from raycal.export.write import _write_model, export_run
+from raycal.people.persons import PersonSummary
 from raycal.people.probe_results import MissRate
 from raycal.people.purity import OddShare, QualityOfClusters
 
@@ -481,6 +483,12 @@ def test_people_are_named_and_their_marks_count(place: Path, tmp_path: Path) -> 
             odd=OddShare(clusters=40, seen=900, odd=12, share=0.0148, at_most=0.0291),
             odd_by_person={},
         ),
+        persons=[
+            PersonSummary(
+                **dict.fromkeys((each.name for each in fields(PersonSummary)), 0)
+                | {"annotator": "ana", "answered_second": 3, "answered_second_agreeing": 2, "minutes": 1.5}
+            )
+        ],
         duplicates={"copy of one.png": names[images.train_rows[source.ledger[0][0].indices[0]]]},
     )
     (place / "pictures" / "copy of one.png").write_bytes(
@@ -525,6 +533,13 @@ def test_people_are_named_and_their_marks_count(place: Path, tmp_path: Path) -> 
         "Marked images did not get the label.\n"
     ) in text
     assert "1 image lost its label in this way" in text
+    (person,) = csv.DictReader(io.StringIO((tmp_path / "out" / "people.csv").read_text()))
+    (line,) = (line for line in text.splitlines() if line.startswith("- `people.csv`"))
+    named = re.findall(r"`(\w+)`", line.partition(". Remove")[0])
+    assert {name: person[name] for name in named} == {
+        **{"repeated_agreeing": "0", "repeated": "0", "first_answers_right": "0", "first_answers": "0"},
+        **{"answered_second": "3", "answered_second_agreeing": "2"},
+    }
 
 
 def test_copies_in_the_pool_share_a_label(place: Path, tmp_path: Path) -> None:

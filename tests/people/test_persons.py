@@ -27,8 +27,8 @@ def test_work_of_each_person_is_counted(tmp_path: Path) -> None:
         checks=0,
         taken_back=1,
         late=0,
-        second_opinions=0,
-        agreeing=0,
+        answered_second=0,
+        answered_second_agreeing=0,
         probes=0,
         probes_missed=0,
         repeated=0,
@@ -41,7 +41,12 @@ def test_work_of_each_person_is_counted(tmp_path: Path) -> None:
         seconds_per_image=2.0,
         seconds_per_cluster=pytest.approx(3.9),
     )
-    assert (person.annotator, person.second_opinions, person.agreeing, person.late) == ("person-1", 2, 2, 2)
+    assert (person.annotator, person.answered_second, person.answered_second_agreeing, person.late) == (
+        "person-1",
+        2,
+        2,
+        2,
+    )
 
 
 def test_nobody_answered() -> None:

@@ -82,7 +82,8 @@ class GoldQuestions:
         self._first_person = self._first_person or event.who
         if event.who not in self._newest:  # who has begun with gold questions gets the rest of them, too
             self._experienced.add(event.who)
-        if event.kind is not Kind.SAMPLE or (check is not None and check.purpose is Purpose.AUDIT):
+        # The number of an audit and of a look again is a sample, and not the place of an answer.
+        if event.kind is not Kind.SAMPLE or (check and check.purpose in (Purpose.AUDIT, Purpose.LOOK_AGAIN)):
             return
         question = event.question if check is None else self._question.get(check.number)
         if question is None:

@@ -221,6 +221,22 @@ def test_shared_checks_and_second_opinions_make_labels_of_the_pool_known(run: Fo
     assert told.isdisjoint(int(one.removeprefix("shared.")) for one in shared)
 
 
+def test_second_look_at_another_sample_changes_no_known_label(run: Folder, ids: Callable[[], str]) -> None:
+    with project(run, holdout=30, checks=GOLD) as birds:
+        for who in ("owner", "ana"):
+            label_holdout(birds, who, range(6), ids)
+        third = asked(run, "owner")[2]
+        birds.open_step(step := samples(1, start=third.seq), 0, OPEN)  # The sample has the number of that answer.
+        label_alone(birds, "owner", step, ids)
+        assert third.label is not None
+        look = {**answer(0, f"look_again.{third.seq}", (third.label + 1) % 5), "id": ids()}
+        assert birds.submit("dan", "d1", [look])[0]["status"] == "stored"
+
+        receipts = answer_gold(Page(birds, "ben", "b1", ids), set())
+
+    assert [receipt["gold"]["class"] for receipt in receipts] == [None] * 6
+
+
 def test_questions_that_a_closed_page_still_holds_come_later(run: Folder, ids: Callable[[], str]) -> None:
     with project(run, holdout=30, checks=GOLD) as birds:
         birds.open_step(samples(10), 0, OPEN)

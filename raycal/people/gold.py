@@ -106,6 +106,11 @@ class GoldQuestions:
         """Whether an existing gold question, which nobody has answered, is for this person, and its label is known."""
         return self._is_for(check, who) and self._num_left(who) > 0 and self.original(check) in self._known
 
+    def agree_about(self, question: str) -> bool | None:
+        """Whether the people who labeled the sample of a question alone agree. None if fewer than two did."""
+        labels = self._labels(question)
+        return None if len(labels) < 2 else len(set(labels.values())) == 1
+
     def was_told(self, who: str, question: str) -> bool:
         """Whether a person was told the label of a sample, so that another answer would not be the person's own."""
         return question in self._told.get(who, ())

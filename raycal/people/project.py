@@ -306,7 +306,9 @@ class Project:
     def guidelines(self) -> dict[str, Any]:
         """What the owner tells about the classes, and examples of each class."""
         with self._lock:
-            return describe_guidelines(self._guidelines, self._board, self._dataset.train_rows)
+            return describe_guidelines(
+                self._guidelines, self._board, self._dataset.train_rows, self._checks.gold.agree_about
+            )
 
     def texts(self, rows: Sequence[int]) -> list[tuple[int, str]]:
         """The row and the beginning of each of these texts. A row that is no text is left out."""

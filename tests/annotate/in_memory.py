@@ -67,7 +67,10 @@ class InMemoryProject:
         return {"images": list(range(24 * page, 24 * page + 24))}
 
     def guidelines(self) -> dict[str, Any]:
-        classes = [{"name": name, "text": "", "examples": [number]} for number, name in enumerate(self.classes)]
+        classes = [
+            {"name": name, "text": "", "examples": [number], "num_checked": 0}
+            for number, name in enumerate(self.classes)
+        ]
         return {"text": "Look at the beak first.", "classes": classes}
 
     def submit(self, who: str, client: str, events: Sequence[object]) -> list[dict[str, Any]]:

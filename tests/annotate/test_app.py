@@ -288,4 +288,9 @@ def test_slow_pictures_hold_up_neither_answers_nor_questions(ana: Client, pictur
 
 def test_guidelines_need_a_session(stranger: Client, ana: Client) -> None:
     assert stranger.get("/api/guidelines").status == 401
-    assert ana.get("/api/guidelines").json["classes"][1] == {"name": "wren", "text": "", "examples": [1]}
+    assert ana.get("/api/guidelines").json["classes"][1] == {
+        "name": "wren",
+        "text": "",
+        "examples": [1],
+        "num_checked": 0,
+    }

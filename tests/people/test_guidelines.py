@@ -2,7 +2,9 @@ from pathlib import Path
 
 from small_project import TRAIN_ROWS, answer, clusters, halve, project, samples
 
+from raycal.people.events import Answered
 from raycal.people.guidelines import NUM_EXAMPLES, Guidelines
+from raycal.people.log import read_events
 from raycal.people.project import OPEN
 from raycal.storage.folder import Folder
 
@@ -24,10 +26,10 @@ def test_classes_have_their_texts_and_the_first_samples_that_were_labeled_alone(
     assert found == {
         "text": "Look at the beak first.",
         "classes": [
-            {"name": "wren", "text": "", "examples": [int(TRAIN_ROWS[307])]},
-            {"name": "robin", "text": "A red breast.", "examples": robins},
-            *({"name": name, "text": "", "examples": []} for name in ("tit", "crow", "jay")),
-            {"name": "owl", "text": "Large eyes.", "examples": []},
+            {"name": "wren", "text": "", "examples": [int(TRAIN_ROWS[307])], "num_checked": 0},
+            {"name": "robin", "text": "A red breast.", "examples": robins, "num_checked": 0},
+            *({"name": name, "text": "", "examples": [], "num_checked": 0} for name in ("tit", "crow", "jay")),
+            {"name": "owl", "text": "Large eyes.", "examples": [], "num_checked": 0},
         ],
     }
 
@@ -39,9 +41,33 @@ def test_example_has_the_label_of_the_second_look(tmp_path: Path) -> None:
             birds.submit("ana", "a1", [answer(number, f"0.1.{number}", 0)])
         birds.submit("ben", "b1", [answer(10, "look_again.300", 2), answer(11, "look_again.307", None)])
 
-        examples = {one["name"]: one["examples"] for one in birds.guidelines()["classes"]}
+        examples = {one["name"]: (one["examples"], one["num_checked"]) for one in birds.guidelines()["classes"]}
 
-    assert (examples["wren"], examples["tit"]) == ([int(TRAIN_ROWS[314])], [int(TRAIN_ROWS[300])])
+    assert (examples["wren"], examples["tit"]) == (([int(TRAIN_ROWS[314])], 0), ([int(TRAIN_ROWS[300])], 1))
+
+
+def test_samples_about_which_people_agree_come_first_and_disputed_ones_are_left_out(tmp_path: Path) -> None:
+    with project(Folder.at(str(tmp_path))) as birds:
+        birds.open_step(samples(6), 0, OPEN)
+        for number in range(6):
+            birds.submit("ana", "a1", [answer(number, f"0.1.{number}", 0)])
+        seqs = {
+            event.question: event.seq for event in read_events(Folder.at(str(tmp_path))) if isinstance(event, Answered)
+        }
+        second = {"0.1.1": 1, "0.1.4": 0, "0.1.5": 0}
+        for number, (question, label) in enumerate(second.items(), 10):
+            birds.submit("ben", "b1", [answer(number, f"shared.{seqs[question]}", label)])
+        # Whoever answers twice has not checked anything.
+        birds.submit("ana", "a1", [answer(20, f"repeat.{seqs['0.1.0']}", 0)])
+
+        wren, robin, *_ = birds.guidelines()["classes"]
+        birds.submit("ben", "b1", [answer(30, "look_again.307", 1)])
+        after = birds.guidelines()["classes"][1]
+
+    assert wren["examples"] == [int(TRAIN_ROWS[300 + 7 * number]) for number in (4, 5, 0, 2)]
+    assert wren["num_checked"] == 2
+    assert (robin["examples"], robin["num_checked"]) == ([], 0)
+    assert (after["examples"], after["num_checked"]) == ([int(TRAIN_ROWS[307])], 1)
 
 
 def test_samples_of_the_hold_out_are_no_examples(tmp_path: Path) -> None:

@@ -27,8 +27,23 @@ export async function guidelines() {
  * @param {import("./types").Guidelines["classes"][number]} one
  * @param {PictureSet | TextSet} loaded
  */
-function described({ name, text, examples }, loaded) {
+function described({ name, text, examples, num_checked }, loaded) {
   const elements = examples.flatMap((row) => loaded.elements.get(row) ?? []);
   return h("section", {}, h("h3", {}, h("bdi", {}, name)), text && h("p", {}, text),
-    elements.length > 0 && h("div", { class: "examples", role: "img", "aria-label": `${samples(elements.length)} with this label` }, ...elements));
+    elements.length > 0 && h("div", { class: "examples", role: "img", "aria-label": `${samples(elements.length)} with this label` }, ...elements),
+    elements.length > 0 && h("p", { class: "source" }, sourceOf(examples.length, num_checked)));
+}
+
+/**
+ * Says where the examples of a class come from.
+ * @param {number} count
+ * @param {number} checked how many of them, which come first, were checked
+ */
+export function sourceOf(count, checked) {
+  const alone = "one person gave and nobody has checked";
+  const both = "two people agree, or somebody looked again";
+  if (!checked) return count === 1 ? `This is a label that ${alone}.` : `Each of these is a label that ${alone}.`;
+  if (checked === count) return count === 1 ? `This was checked: ${both}.` : `These were checked: ${both}.`;
+  const first = checked === 1 ? "The first was" : `The first ${checked} were`;
+  return `${first} checked: ${both}. ${count - checked === 1 ? "The other is a label" : "Each of the others is a label"} that ${alone}.`;
 }

@@ -62,7 +62,7 @@ export type Gold = { text: string; class: string | null; result: string };
 export type Check = { text: string; found: number[]; missed: number[]; advice: string };
 
 /** What the owner tells about the classes, and rows of examples. */
-export type Guidelines = { text: string; classes: { name: string; text: string; examples: number[] }[] };
+export type Guidelines = { text: string; classes: { name: string; text: string; examples: number[]; num_checked: number }[] };
 
 /** A class without an id waits to be created. */
 export type Class_ = { id: number | null; name: string; count: number };

@@ -10,8 +10,8 @@ def test_guidelines_show_words_and_examples_and_no_markup(context: Any, singles:
     singles.guidelines = {
         "text": "Look at the beak first.\n\nThen at the <b>tail</b>.",
         "classes": [
-            {"name": "sparrow", "text": "", "examples": []},
-            {"name": "robin", "text": "A red breast.", "examples": [3, 5]},
+            {"name": "sparrow", "text": "", "examples": [], "num_checked": 0},
+            {"name": "robin", "text": "A red breast.", "examples": [3, 5], "num_checked": 1},
         ],
     }
     with PageServer(singles) as server:
@@ -22,6 +22,10 @@ def test_guidelines_show_words_and_examples_and_no_markup(context: Any, singles:
         assert paragraphs == ["Look at the beak first.", "Then at the <b>tail</b>."]
         assert tab.page.locator("dialog.guidelines h3").all_inner_texts() == ["sparrow", "robin"]
         assert tab.page.locator("dialog.guidelines .examples img").count() == 2
+        assert tab.page.locator("dialog.guidelines .source").all_inner_texts() == [
+            "The first was checked: two people agree, or somebody looked again. The other is a label that one person "
+            "gave and nobody has checked."
+        ]
         assert tab.page.get_by_role("img", name="2 images with this label").count() == 1
         tab.page.keyboard.press("h")
         tab.page.wait_for_selector("dialog.guidelines", state="detached")

@@ -1,4 +1,4 @@
-"""Tests the functions of the page that need no server: the clock, the bound, the search and the keys."""
+"""Tests functions of the page that need no server: the clock, the bound, the search, the keys and the guidelines."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -176,3 +176,22 @@ def test_bundle_is_cut_into_its_pictures(page: Any) -> None:
         const parts = module.unpack(bytes.buffer);
         return Promise.all(parts.map(async ([row, blob]) => [row, [...new Uint8Array(await blob.arrayBuffer())]]));"""
     assert run(page, "pictures.js", body) == [[7, [1, 2, 3]], [9, [4, 5]]]
+
+
+@pytest.mark.parametrize(
+    ("count", "checked", "text"),
+    [
+        (1, 0, "This is a label that one person gave and nobody has checked."),
+        (4, 0, "Each of these is a label that one person gave and nobody has checked."),
+        (1, 1, "This was checked: two people agree, or somebody looked again."),
+        (4, 4, "These were checked: two people agree, or somebody looked again."),
+        (
+            4,
+            2,
+            "The first 2 were checked: two people agree, or somebody looked again. Each of the others is a label that "
+            "one person gave and nobody has checked.",
+        ),
+    ],
+)
+def test_source_of_examples(page: Any, count: int, checked: int, text: str) -> None:
+    assert run(page, "guidelines.js", "return module.sourceOf(...argument);", [count, checked]) == text

@@ -18,7 +18,8 @@ import numpy as np
 from raycal.people.forecast import Forecast, forecast_gain
 from raycal.people.paired import Flags, PairedGain, paired_gain
 from raycal.people.results import RESULTS, read_results
-from raycal.people.stopping import Rule, StopRules
+from raycal.people.rule_states import RuleState, rule_states
+from raycal.people.stopping import StopRules
 from raycal.storage.folder import Folder
 from raycal.storage.predictions import HoldoutPredictions, read_predictions
 
@@ -45,20 +46,6 @@ class RoundResult:
     high: float | None
     minutes: float
     gain: PairedGain | None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RuleState:
-    """A stopping rule after the newest round.
-
-    Attributes:
-        holds: Whether the rule suggests to stop.
-        text: What the rule says, as a sentence.
-    """
-
-    rule: Rule
-    holds: bool
-    text: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -182,7 +169,14 @@ def read_progress(
         forecast=forecast,
         rounds_left=rounds_left,
         samples_left=samples_left,
-        rules=_rules(rules, rounds, minutes[-1], samples_left, noun),
+        rules=rule_states(
+            rules,
+            low=results[-1]["low"],
+            gains=gains,
+            minutes=minutes[-1],
+            samples_left=samples_left,
+            noun=noun,
+        ),
         automatically=rules.automatically,
         noun=noun,
     )
@@ -229,36 +223,6 @@ def _forecast(
     return Forecast(gain=gain, low=low, high=high, answers=next_answers, minutes=per_answer * next_answers)
 
 
-def _rules(
-    rules: StopRules, rounds: Sequence[RoundResult], minutes: float, samples_left: int, noun: str
-) -> tuple[RuleState, ...]:
-    """The rules that are in force, in the order in which they are followed."""
-    last, states = rounds[-1], list[RuleState]()
-    if rules.target is not None:
-        holds = last.low is not None and last.low >= rules.target
-        goal = f"the target of {_percent(rules.target)}"
-        if last.low is None:
-            text = f"The accuracy is to reach {goal}, and is not known yet."
-        else:
-            text = f"The accuracy is at least {_percent(last.low)}, and {goal} is {'' if holds else 'not '}reached."
-        states.append(RuleState(rule=Rule.TARGET, holds=holds, text=text))
-    gains = [one.gain for one in rounds[-2:] if one.gain is not None]
-    holds = len(gains) == 2 and all(max(-gain.low, gain.high) <= rules.worth for gain in gains)
-    worth = f"{100 * rules.worth:g} point{'' if rules.worth == 0.01 else 's'}"
-    text = f"It is not certain that each of the last two rounds changed the accuracy by at most {worth}."
-    if len(rounds) < 3:
-        text = "This rule compares two rounds with the rounds before them, so it can hold from round 3 on."
-    elif holds:
-        text = f"Each of the last two rounds changed the accuracy by at most {worth}."
-    states.append(RuleState(rule=Rule.WORTH, holds=holds, text=text))
-    if rules.minutes is not None:
-        text = f"The rounds took {minutes:,.1f} of the planned {rules.minutes:,g} minutes."
-        states.append(RuleState(rule=Rule.MINUTES, holds=minutes >= rules.minutes, text=text))
-    if not samples_left:
-        states.append(RuleState(rule=Rule.POOL, holds=True, text=f"No {noun} is left to ask about."))
-    return tuple(states)
-
-
 def _with_interval(value: PairedGain | Forecast) -> str:
     low, high = (f"{100 * end:+.1f}" for end in (value.low, value.high))
     return f"{_points(value.gain)} (95 % interval {low} to {high})".replace("-", "\N{MINUS SIGN}")
@@ -267,7 +231,3 @@ def _with_interval(value: PairedGain | Forecast) -> str:
 def _points(share: float) -> str:
     """A change of accuracy as points with a sign."""
     return f"{100 * share:+.1f} points".replace("-", "\N{MINUS SIGN}")
-
-
-def _percent(share: float) -> str:
-    return f"{100 * share:.1f} %"

@@ -1,0 +1,76 @@
+"""What each stopping rule says after a round, as a sentence with the figures that it rests on."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from raycal.people.paired import PairedGain
+from raycal.people.stopping import Rule, StopRules
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RuleState:
+    """A stopping rule after the newest round.
+
+    Attributes:
+        holds: Whether the rule suggests to stop.
+        text: What the rule says, as a sentence.
+    """
+
+    rule: Rule
+    holds: bool
+    text: str
+
+
+def rule_states(
+    rules: StopRules,
+    *,
+    low: float | None,
+    gains: Sequence[PairedGain | None],
+    minutes: float,
+    samples_left: int,
+    noun: str,
+) -> tuple[RuleState, ...]:
+    """The rules that are in force, in the order in which they are followed.
+
+    Args:
+        low: The lower end of the interval of the accuracy. None if it is not known.
+        gains: The comparison of each round with the round before. None if it is not known.
+        minutes: The time that the answers of all rounds took.
+        samples_left: The number of samples of the pool that have no label of their own.
+        noun: The word for one sample.
+    """
+    states = [_worth(rules.worth, gains)]
+    if rules.target is not None:
+        states.insert(0, _target(rules.target, low))
+    if rules.minutes is not None:
+        text = f"The rounds took {minutes:,.1f} of the planned {rules.minutes:,g} minutes."
+        states.append(RuleState(rule=Rule.MINUTES, holds=minutes >= rules.minutes, text=text))
+    if not samples_left:
+        states.append(RuleState(rule=Rule.POOL, holds=True, text=f"No {noun} is left to ask about."))
+    return tuple(states)
+
+
+def _target(target: float, low: float | None) -> RuleState:
+    holds = low is not None and low >= target
+    goal = f"the target of {_percent(target)}"
+    if low is None:
+        text = f"The accuracy is to reach {goal}, and is not known yet."
+    else:
+        text = f"The accuracy is at least {_percent(low)}, and {goal} is {'' if holds else 'not '}reached."
+    return RuleState(rule=Rule.TARGET, holds=holds, text=text)
+
+
+def _worth(worth: float, gains: Sequence[PairedGain | None]) -> RuleState:
+    last_two = [gain for gain in gains[-2:] if gain is not None]
+    holds = len(last_two) == 2 and all(max(-gain.low, gain.high) <= worth for gain in last_two)
+    most = f"{100 * worth:g} point{'' if worth == 0.01 else 's'}"
+    text = f"It is not certain that each of the last two rounds changed the accuracy by at most {most}."
+    if len(gains) < 3:
+        text = "This rule compares two rounds with the rounds before them, so it can hold from round 3 on."
+    elif holds:
+        text = f"Each of the last two rounds changed the accuracy by at most {most}."
+    return RuleState(rule=Rule.WORTH, holds=holds, text=text)
+
+
+def _percent(share: float) -> str:
+    return f"{100 * share:.1f} %"

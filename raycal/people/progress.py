@@ -100,6 +100,8 @@ class Progress:
         if last.gain is not None:
             compared = f"on the same {last.gain.number:,} {self.noun}{'' if last.gain.number == 1 else 's'}"
             sentences = [f"{spent} and changed the accuracy by {_with_interval(last.gain)}, {compared}."]
+        elif last.iteration and last.accuracy is None:
+            sentences = [f"{spent}; its gain is not known, because no {self.noun} of the hold-out has a label."]
         elif last.iteration:
             sentences = [f"{spent}; its gain is not known, because the model before it left no predictions."]
         else:

@@ -94,7 +94,7 @@ export function panel(state, wait, title) {
   if (!lines.length && !title && state.phase !== "finished") element.append(h("p", {}, "New questions appear here by themselves."));
   element.append(h("dl", { class: "facts" },
     fact("accuracy", last ? percent(last.accuracy) : "–",
-      last ? `${measuredOn(last)}, between ${(100 * last.low).toFixed(1)} and ${(100 * last.high).toFixed(1)} % (95 % sure)` : "known after the first round"),
+      last ? `${measuredOn(last)}, between ${(100 * last.low).toFixed(1)} and ${(100 * last.high).toFixed(1)} % (95 % sure)` : state.progress ? `no ${noun} for measuring has a label` : "known after the first round"),
     fact(`${noun}s with a label`, state.labeled.toLocaleString("en"), `of ${state.total.toLocaleString("en")}`),
     fact("people's time", last ? `${last.human_minutes.toFixed(1)} min` : "–", state.results.length > 1 ? "for the answers of all rounds" : undefined),
     fact("for measuring", `${state.holdout.answered} of ${state.holdout.size}`, `${noun}s it never learns from`)));

@@ -4,6 +4,8 @@ import { h, noun, plural } from "./dom.js";
 
 /** @typedef {import("./types").State} State */
 /** @typedef {import("./types").Change} Change */
+/** @typedef {import("./types").Result} Result */
+/** @typedef {import("./types").Progress} Progress */
 
 /** A change of accuracy such as "+2.1 points". @param {number} share */
 export function points(share) {
@@ -26,20 +28,32 @@ function row(term, value, note) {
   return h("div", {}, h("dt", {}, term), h("dd", {}, value, h("small", {}, note)));
 }
 
+/** Why the last round is not compared with the one before. @param {Result[]} results */
+function whyNotCompared(results) {
+  if (!results.length) return `its gain is not known, because no ${noun} for measuring has a label`;
+  if (results.length === 1) return "the first, with nothing to compare";
+  return "its gain is not known, because the model before it left no predictions";
+}
+
+/** @param {Progress} now @param {Result[]} results */
+function whyNotForecast({ rounds_left }, results) {
+  if (!rounds_left) return "none is planned";
+  return results.length ? "its gain can be estimated after two rounds" : "its gain cannot be estimated without such labels";
+}
+
 /** What the last round gained, the next round, what is left, and the stopping rules. @param {State} state */
 export function progress({ progress: now, results, holdout, phase }) {
-  const last = results.at(-1);
-  if (!now || !last) return null;
-  const { forecast, stop } = now, gain = last.gain;
+  if (!now) return null;
+  const { forecast, stop } = now, gain = results.at(-1)?.gain;
   const section = h("section", { class: "progress", "aria-labelledby": "progress-title" });
   section.append(h("h3", { id: "progress-title" }, stop ? "This may be enough" : "Is another round worth it?"));
   section.append(h("dl", { class: "facts" },
     gain
       ? row("last round", points(gain.gain), `${interval(gain)}, on the same ${plural(gain.number, noun)}; ${now.minutes.toFixed(1)} min`)
-      : row("last round", "–", `${results.length > 1 ? "its gain is not known, because the model before it left no predictions" : "the first, with nothing to compare"}; ${now.minutes.toFixed(1)} min`),
+      : row("last round", "–", `${whyNotCompared(results)}; ${now.minutes.toFixed(1)} min`),
     forecast
       ? row("next round", points(forecast.gain), `expected; ${interval(forecast)}, in about ${forecast.minutes.toFixed(1)} min`)
-      : row("next round", "–", now.rounds_left ? "its gain can be estimated after two rounds" : "none is planned"),
+      : row("next round", "–", whyNotForecast(now, results)),
     forecast?.gain_per_10_minutes != null && row("in 10 minutes", points(forecast.gain_per_10_minutes), "expected in the next round"),
     row("left", plural(now.rounds_left, "round"), `${plural(now.samples_left, noun)} to ask about; ${plural(holdout.size - holdout.answered, noun)} for measuring`)));
   section.append(h("ul", { class: "rules" }, ...now.rules.map((one) =>

@@ -8,8 +8,10 @@ from conftest import Tab
 from page_server import PageServer, Project
 
 GAIN = {"gain": 0.021, "low": -0.012, "high": 0.055, "number": 120, "won": 6, "lost": 3, "p_value": 0.5}
+KAPPA = "a mean kappa of 0.982 on the same 120 images; the rule asks for 0.99"
 RULES = [
     {"rule": "target", "holds": True, "text": "The accuracy is at least 80.2 %, and the target of 80.0 % is reached."},
+    {"rule": "stable", "holds": False, "text": f"The models do not agree yet: {KAPPA}."},
     {"rule": "minutes", "holds": False, "text": "The rounds took 8.3 of the planned 60 minutes."},
 ]
 PROGRESS: dict[str, Any] = {
@@ -43,10 +45,8 @@ def result(iteration: int, gain: dict[str, Any] | None) -> dict[str, Any]:
     }
 
 
-def panel_of(
-    context: Any, photos: list[Path], progress: dict[str, Any], gain: dict[str, Any] | None
-) -> tuple[Tab, str]:
-    project = Project(photos, phase="training", results=[result(0, None), result(1, gain)], progress=progress)
+def panel_of(context: Any, photos: list[Path], progress: dict[str, Any], *results: dict[str, Any]) -> tuple[Tab, str]:
+    project = Project(photos, phase="training", results=list(results), progress=progress)
     with PageServer(project) as server:
         tab = Tab(context, server, wait=False)
         tab.page.wait_for_selector(".progress", timeout=10_000)
@@ -59,7 +59,7 @@ def panel_of(
 def test_panel_says_what_another_round_is_worth_and_which_rule_suggests_to_stop(
     context: Any, photos: list[Path]
 ) -> None:
-    tab, text = panel_of(context, photos, PROGRESS, GAIN)
+    tab, text = panel_of(context, photos, PROGRESS, result(0, None), result(1, GAIN))
 
     assert "87.1 % on 120 images, between 80.2 and 92.0 % (95 % sure)" in text
     assert "This may be enough" in text
@@ -68,7 +68,8 @@ def test_panel_says_what_another_round_is_worth_and_which_rule_suggests_to_stop(
     assert "in 10 minutes +2.4 points" in text
     assert "left 7 rounds 640 images to ask about; 20 images for measuring" in text
     assert f"Stop by the rule target: {RULES[0]['text']}" in text
-    assert f"Rule minutes: {RULES[1]['text']}" in text
+    assert f"Rule stable: {RULES[1]['text']}" in text
+    assert f"Rule minutes: {RULES[2]['text']}" in text
     assert "Nothing stops by itself" in text
     assert tab.errors == []
 
@@ -76,7 +77,7 @@ def test_panel_says_what_another_round_is_worth_and_which_rule_suggests_to_stop(
 def test_panel_without_predictions_says_that_the_gain_is_not_known(context: Any, photos: list[Path]) -> None:
     progress = PROGRESS | {"forecast": None, "stop": None, "rules": RULES[1:], "automatically": True}
 
-    tab, text = panel_of(context, photos, progress, None)
+    tab, text = panel_of(context, photos, progress, result(0, None), result(1, None))
 
     assert "its gain is not known, because the model before it left no predictions; 4.2 min" in text
     assert "next round \N{EN DASH} its gain can be estimated after two rounds" in text
@@ -85,11 +86,28 @@ def test_panel_without_predictions_says_that_the_gain_is_not_known(context: Any,
     assert tab.errors == []
 
 
+def test_panel_shows_the_rules_although_nobody_has_labeled_an_image_for_measuring(
+    context: Any, photos: list[Path]
+) -> None:
+    agree = "The models agree: a mean kappa of 0.993 on the same 400 images; the rule asks for 0.99."
+    rules = [{"rule": "stable", "holds": True, "text": agree}]
+
+    tab, text = panel_of(context, photos, PROGRESS | {"forecast": None, "rules": rules, "stop": "stable"})
+
+    assert "This may be enough" in text
+    assert "accuracy \N{EN DASH} no image for measuring has a label" in text
+    assert "its gain is not known, because no image for measuring has a label; 4.2 min" in text
+    assert "next round \N{EN DASH} its gain cannot be estimated without such labels" in text
+    assert f"Stop by the rule stable: {agree}" in text
+    assert "Nothing stops by itself" in text
+    assert tab.errors == []
+
+
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_panel_fits_a_narrow_screen(browser: Any, photos: list[Path], scheme: str) -> None:
     context = browser.new_context(viewport={"width": 390, "height": 800}, color_scheme=scheme)
     short = PROGRESS["forecast"] | {"minutes": 0.2, "gain_per_10_minutes": None}
-    tab, text = panel_of(context, photos, PROGRESS | {"forecast": short}, GAIN)
+    tab, text = panel_of(context, photos, PROGRESS | {"forecast": short}, result(0, None), result(1, GAIN))
 
     assert "Stop by the rule target" in text
     assert "in about 0.2 min" in text

@@ -175,6 +175,7 @@ def read_progress(
             rules,
             low=results[-1]["low"],
             gains=gains,
+            predictions=predictions,
             minutes=minutes[-1],
             samples_left=samples_left,
             noun=noun,

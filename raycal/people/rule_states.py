@@ -4,7 +4,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from raycal.people.paired import PairedGain
+from raycal.people.stable import stable_predictions
 from raycal.people.stopping import Rule, StopRules
+from raycal.storage.predictions import HoldoutPredictions
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,6 +28,7 @@ def rule_states(
     *,
     low: float | None,
     gains: Sequence[PairedGain | None],
+    predictions: Sequence[HoldoutPredictions | None],
     minutes: float,
     samples_left: int,
     noun: str,
@@ -35,6 +38,7 @@ def rule_states(
     Args:
         low: The lower end of the interval of the accuracy. None if it is not known.
         gains: The comparison of each round with the round before. None if it is not known.
+        predictions: What the model of each round predicts for the hold-out. None if that was not kept.
         minutes: The time that the answers of all rounds took.
         samples_left: The number of samples of the pool that have no label of their own.
         noun: The word for one sample.
@@ -42,6 +46,9 @@ def rule_states(
     states = [_worth(rules.worth, gains)]
     if rules.target is not None:
         states.insert(0, _target(rules.target, low))
+    if rules.stable is not None:
+        holds, text = stable_predictions(predictions, rules.stable, noun)
+        states.append(RuleState(rule=Rule.STABLE, holds=holds, text=text))
     if rules.minutes is not None:
         text = f"The rounds took {minutes:,.1f} of the planned {rules.minutes:,g} minutes."
         states.append(RuleState(rule=Rule.MINUTES, holds=minutes >= rules.minutes, text=text))

@@ -24,12 +24,14 @@ class Rule(StrEnum):
     Attributes:
         TARGET: The lower end of the interval of the accuracy has reached the target.
         WORTH: The last two rounds have not changed the accuracy by more than what is worth a round.
+        STABLE: The models of the last four rounds predict the same.
         MINUTES: The planned minutes of work are used up.
         POOL: No sample is left to ask about.
     """
 
     TARGET = "target"
     WORTH = "worth"
+    STABLE = "stable"
     MINUTES = "minutes"
     POOL = "pool"
 
@@ -56,12 +58,15 @@ class StopRules:
     Attributes:
         target: The accuracy to reach, as a share. None means that there is no target.
         worth: The smallest gain of accuracy that is worth a round, as a share; 0.01 is one point.
+        stable: The mean kappa of successive models from which on their predictions are stable. None means that the rule
+            is not in force, as in the kept rules of earlier versions.
         minutes: The minutes of work that are planned. None means that there is no plan.
         automatically: Whether the project ends by itself after a round when a rule holds.
     """
 
     target: float | None = None
     worth: float = 0.01
+    stable: float | None = None
     minutes: float | None = None
     automatically: bool = False
 

@@ -61,13 +61,36 @@ def test_stopping_rules_are_no_part_of_the_experiment() -> None:
     rules = {"target": 0.9, "minutes": 60, "automatically": True}
     ruled = load_sweep(sweep() | {"stop": rules}, build.REGISTRIES, overrides=["stop.worth=0.02"])
 
-    assert plain.stop.model_dump() == {"target": None, "worth": 0.01, "minutes": None, "automatically": False}
-    assert ruled.stop.model_dump() == {**rules, "worth": 0.02}
+    assert plain.stop.model_dump() == {
+        "target": None,
+        "worth": 0.01,
+        "stable": 0.99,
+        "minutes": None,
+        "automatically": False,
+    }
+    assert ruled.stop.model_dump() == {**rules, "worth": 0.02, "stable": None}
     assert list(ruled.experiments) == list(plain.experiments)
 
 
+@pytest.mark.parametrize(
+    ("rules", "stable"),
+    [
+        ({}, 0.99),
+        ({"automatically": False}, 0.99),
+        ({"automatically": True}, None),
+        ({"automatically": True, "stable": 0.97}, 0.97),
+        ({"stable": None}, None),
+        ({"stable": 1}, 1),
+    ],
+)
+def test_file_that_ends_a_project_by_itself_has_to_name_the_rule_about_stable_predictions(
+    rules: dict[str, Any], stable: float | None
+) -> None:
+    assert load_sweep(sweep() | {"stop": rules}, build.REGISTRIES).stop.stable == stable
+
+
 def test_all_wrong_stopping_rules_are_named() -> None:
-    rules = {"target": 90, "worth": 0, "minutes": -1, "automatically": "yes", "kappa": 0.99}
+    rules = {"target": 90, "worth": 0, "stable": 1.01, "minutes": -1, "automatically": "yes", "kappa": 0.99}
 
     with pytest.raises(InputError) as caught:
         load_sweep(sweep() | {"stop": rules}, build.REGISTRIES)

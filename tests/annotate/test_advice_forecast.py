@@ -39,7 +39,8 @@ def test_forecast_covers_what_a_project_reaches(name: str, tmp_path: Path, capsy
     for seed in PROJECTS:
         labels, simulation = project.label(seed)
         trials = run_trials(simulation, policies, COMPARISON_SEEDS, name=f"forecast-{seed}", folder=folder, where=where)
-        for one in outcomes(trials, trials[0], period_of(trials[0], labels.guessing)):
+        period = period_of(trials[0], labels.guessing)
+        for one in outcomes(trials, trials[0], period, num_measured=labels.num_measured):
             low, high = one.accuracy.low, one.accuracy.high
             assert low is not None
             assert high is not None

@@ -82,15 +82,18 @@ def test_outcomes_are_paired_by_seed() -> None:
     better = trials(CLUSTERS, [0.55, 0.66, 0.60, 0.56, 0.63])
     same = trials(RANDOM, [0.60, 0.50, 0.52, 0.58, 0.57])
 
-    found = outcomes([now, same, better], now, PERIOD)
+    found = outcomes([now, same, better], now, PERIOD, num_measured=250)
 
     assert [one.policy for one in found] == [NOW, CLUSTERS, RANDOM]
     assert found[0].versus_current is None
     assert not found[0].is_better
     assert found[0].accuracy.mean == pytest.approx(0.55)
     assert found[0].gain.mean == pytest.approx(0.45)
-    # The five accuracies have the standard deviation 0.0412, and the quantile of t is 2.776.
-    assert found[0].accuracy.low == pytest.approx(0.55 - 2.776 * 0.0412 * 1.2**0.5, abs=1e-3)
+    # The five accuracies have the variance 0.0017, and the quantile of t is 2.7764. An accuracy of 0.55 that was
+    # measured on 250 samples has the variance 0.00099.
+    half = 2.7764 * (1.2 * 0.0017 + 0.00099) ** 0.5
+    assert (found[0].accuracy.low, found[0].accuracy.high) == pytest.approx((0.55 - half, 0.55 + half), abs=1e-5)
+    assert (found[0].gain.low, found[0].gain.high) == pytest.approx((0.45 - half, 0.45 + half), abs=1e-5)
     test = found[1].versus_current
     assert test is not None
     assert test.difference is not None
@@ -109,7 +112,7 @@ def test_outcomes_are_paired_by_seed() -> None:
 def test_worse_policy_is_not_better_however_clear_the_difference_is() -> None:
     now, worse = trials(NOW, [0.5, 0.6, 0.55]), trials(RANDOM, [0.4, 0.51, 0.45])
 
-    found = outcomes([now, worse], now, PERIOD)[1]
+    found = outcomes([now, worse], now, PERIOD, num_measured=250)[1]
 
     assert found.p is not None
     assert found.p < 0.01

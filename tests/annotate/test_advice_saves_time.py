@@ -47,7 +47,7 @@ def test_advised_policy_needs_less_time(name: str, tmp_path: Path, capsys: pytes
     current, guessing = project.current, project.guessing
     labels, simulation = project.label()
     where = Where(storage=str(tmp_path), local=True)
-    found, _ = compare(simulation, Folder.at(str(tmp_path / "advice")), where, labels.guessing)
+    found, _ = compare(simulation, Folder.at(str(tmp_path / "advice")), where, labels)
     better = [one.policy for one in found[1:] if one.is_better]
     policies = [current, *better[:1]]
 

@@ -89,7 +89,7 @@ def advise(job: Job, config: ExperimentConfig, samples: ProjectSamples, where: W
         folder.write(VECTORS_FILE, known.labels.npz(vectors))
 
     print(_estimate(simulation, where.local), flush=True)
-    found, seconds = compare(simulation, folder, where, known.labels.guessing)
+    found, seconds = compare(simulation, folder, where, known.labels)
     print(
         f"\n{name}: what each policy reaches in {minutes(seconds)} of people, simulated from no labels with "
         f"{len(COMPARISON_SEEDS)} seeds that did not choose the policies (95 % intervals for one project, and for the "
@@ -157,14 +157,14 @@ def start_lines(config: ExperimentConfig, simulation: Simulation, known: Known) 
     return [f"  {line}" for line in lines]
 
 
-def compare(simulation: Simulation, folder: Folder, where: Where, guessing: float) -> tuple[list[Outcome], float]:
+def compare(simulation: Simulation, folder: Folder, where: Where, labels: LabelsSoFar) -> tuple[list[Outcome], float]:
     """Try all policies, and compare the best ones with the current one.
 
     Args:
         simulation: The simulation.
         folder: The folder that gets the two sweeps. Trials that an earlier call has finished are not repeated.
         where: Where the trials run.
-        guessing: The accuracy of the best constant guess.
+        labels: The samples that measure the accuracy, and the others.
 
     Returns:
         The outcomes, the current policy first and the others by their average accuracy, and the time of the comparison
@@ -175,10 +175,10 @@ def compare(simulation: Simulation, folder: Folder, where: Where, guessing: floa
         return run_trials(simulation, which, seeds, name=name, folder=folder, where=where)
 
     tried = run(TRIAL, simulation.policies, TRIAL_SEEDS)
-    best = best_of(tried, tried[0], period_of(tried[0], guessing), NUM_COMPARED)
+    best = best_of(tried, tried[0], period_of(tried[0], labels.guessing), NUM_COMPARED)
     compared = run(COMPARISON, [simulation.current, *best], COMPARISON_SEEDS)
-    period = period_of(compared[0], guessing)
-    return outcomes(compared, compared[0], period), period.end
+    period = period_of(compared[0], labels.guessing)
+    return outcomes(compared, compared[0], period, num_measured=labels.num_measured), period.end
 
 
 def run_trials(

@@ -31,8 +31,9 @@ class Outcome:
     """What a policy reaches in the time of the comparison.
 
     Attributes:
-        accuracy: The accuracy at the end of this time. The interval is that of one project, not that of the mean over
-            the seeds: people have one project, and its course is partly chance.
+        accuracy: The accuracy at the end of this time, among all samples of which the hold-out is a part. The interval
+            is that of one project, not that of the mean over the seeds: people have one project, and its course is
+            partly chance.
         gain: The accuracy without what the best constant guess reaches, with the interval of one project.
         versus_current: The paired comparison of the accuracy, averaged over the time, with that of the current policy:
             this one minus the current one. None for the current policy itself.
@@ -129,35 +130,45 @@ def best_of(trials: Sequence[PolicyTrials], current: PolicyTrials, period: Perio
     return best + [policy for policy in now[:1] if policy not in best]
 
 
-def outcomes(trials: Sequence[PolicyTrials], current: PolicyTrials, period: Period) -> list[Outcome]:
+def outcomes(
+    trials: Sequence[PolicyTrials], current: PolicyTrials, period: Period, *, num_measured: int
+) -> list[Outcome]:
     """What each policy reaches in the period, the current policy first, and the others by their average accuracy.
 
     Args:
         trials: The trials of the policies, including the current one, all with the same seeds.
         current: The trials of the current policy.
         period: The period of the comparison.
+        num_measured: The number of samples that measure the accuracy.
     """
     averages = [[period.average(lines) for _, lines in sorted(one.lines.items())] for one in trials]
     at = next(index for index, one in enumerate(trials) if one.policy == current.policy)
     target = fmean(accuracy_at(lines, period.end, period.guessing) for lines in current.lines.values())
     tests = {index: paired_test(values, averages[at]) for index, values in enumerate(averages) if index != at}
     corrected = dict(zip(tests, holm([test.t_p for test in tests.values()]), strict=True))
-    found = [_outcome(one, period, target, tests.get(index), corrected.get(index)) for index, one in enumerate(trials)]
+    found = [
+        _outcome(one, period, target, num_measured, tests.get(index), corrected.get(index))
+        for index, one in enumerate(trials)
+    ]
     best_first = sorted(tests, key=lambda index: -fmean(averages[index]))
     return [found[at], *(found[index] for index in best_first)]
 
 
-def _outcome(one: PolicyTrials, period: Period, target: float, test: PairedTest | None, p: float | None) -> Outcome:
+def _outcome(
+    one: PolicyTrials, period: Period, target: float, num_measured: int, test: PairedTest | None, p: float | None
+) -> Outcome:
     reached = [accuracy_at(lines, period.end, period.guessing) for lines in one.lines.values()]
     accuracy, gain = estimate(reached), estimate([value - period.guessing for value in reached])
     assert accuracy is not None
     assert gain is not None
+    # All seeds are measured on the same few samples, which may be easier or harder than others.
+    of_samples = accuracy.mean * (1 - accuracy.mean) / num_measured
     times = [seconds_to(lines, target, period.guessing) for lines in one.lines.values()]
     known = [time for time in times if time is not None]
     return Outcome(
         policy=one.policy,
-        accuracy=accuracy.of_one_more.within(0.0, 1.0),
-        gain=gain.of_one_more.within(-period.guessing, 1.0 - period.guessing),
+        accuracy=accuracy.of_one_more(of_samples).within(0.0, 1.0),
+        gain=gain.of_one_more(of_samples).within(-period.guessing, 1.0 - period.guessing),
         versus_current=test,
         p=p,
         seconds_to_target=estimate(known) if len(known) == len(times) else None,

@@ -38,12 +38,15 @@ class Estimate:
             return self
         return replace(self, low=max(least, self.low), high=min(most, self.high))
 
-    @property
-    def of_one_more(self) -> "Estimate":
-        """The estimate of the value that one more seed gives: the same mean with the 95 % prediction interval."""
+    def of_one_more(self, further_variance: float = 0.0) -> "Estimate":
+        """The estimate of the value that one more seed gives: the same mean with the 95 % prediction interval.
+
+        Args:
+            further_variance: The variance of an error that all the seeds have in common.
+        """
         if self.sd is None:
             return self
-        half = t_quantile(self.n) * self.sd * sqrt(1 + 1 / self.n)
+        half = t_quantile(self.n) * sqrt(self.sd**2 * (1 + 1 / self.n) + further_variance)
         return replace(self, low=self.mean - half, high=self.mean + half)
 
     def __str__(self) -> str:

@@ -44,15 +44,16 @@ def test_interval_of_one_more_value_is_wider_than_that_of_the_mean() -> None:
     found = estimate([0.5, 0.6, 0.7])
     assert found is not None
 
-    one_more = found.of_one_more
+    one_more = found.of_one_more()
 
     assert (one_more.mean, one_more.sd, one_more.n) == (found.mean, found.sd, 3)
     # The quantile of t with 2 degrees of freedom is 4.3027; one more value varies by sd * sqrt(1 + 1 / 3).
     assert one_more.low == pytest.approx(0.6 - 4.3027 * 0.1 * (4 / 3) ** 0.5, abs=1e-4)
     assert one_more.high == pytest.approx(0.6 + 4.3027 * 0.1 * (4 / 3) ** 0.5, abs=1e-4)
+    assert found.of_one_more(0.02).high == pytest.approx(0.6 + 4.3027 * (0.01 * 4 / 3 + 0.02) ** 0.5, abs=1e-4)
 
 
 def test_one_value_says_nothing_about_one_more() -> None:
     found = estimate([0.5])
     assert found is not None
-    assert found.of_one_more == found
+    assert found.of_one_more(0.1) == found

@@ -119,6 +119,23 @@ def test_one_class_is_given_to_all() -> None:
     assert impute(np.eye(3, dtype=np.float32), labels, labels != UNKNOWN).tolist() == [3, 3, 3]
 
 
+@pytest.mark.parametrize(
+    ("labels", "expected"),
+    [
+        pytest.param([0, 1, 2, 0, UNKNOWN, UNKNOWN], [0, 1, 2, 0, 1, 2], id="classes with a single sample"),
+        pytest.param([0, 1, 2, 3, UNKNOWN, UNKNOWN], [0, 1, 2, 3, 1, 2], id="no class with several samples"),
+        pytest.param([0, 1, 0, 0, 1, UNKNOWN], [0, 1, 0, 0, 1, 0], id="all samples of a class equal"),
+    ],
+)
+def test_few_labels_are_imputed_as_well(labels: list[int], expected: list[int]) -> None:
+    places = [0, 10, 20, 0, 10, 20] if labels[4] == UNKNOWN else [0, 10, 0, 0, 10, 0]
+    given = np.array(labels)
+
+    found = impute(np.array(places, np.float32)[:, None] * np.ones(3, np.float32), given, given != UNKNOWN)
+
+    assert found.tolist() == expected
+
+
 def test_file_is_read_as_a_dataset(tmp_path: Path) -> None:
     of, vectors = two_groups()
     (tmp_path / "labels.npz").write_bytes(of.npz(vectors))

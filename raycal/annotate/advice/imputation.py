@@ -36,15 +36,28 @@ def impute(vectors: Floats, labels: Labels, trusted: npt.NDArray[np.bool_]) -> L
     Returns:
         (n,) The labels. Those that are trusted are unchanged.
     """
-    from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
     from sklearn.neighbors import KNeighborsClassifier
 
-    known, points = labels != UNKNOWN, vectors.astype(np.float64)
-    if len(np.unique(labels[known])) > 1:
-        discriminant = LinearDiscriminantAnalysis(solver="eigen", shrinkage="auto")
-        points = discriminant.fit(points[known], labels[known]).transform(points)
     complete = labels.copy()
     if not trusted.all():
+        points = _separated(vectors.astype(np.float64), labels)
         nearest = KNeighborsClassifier(n_neighbors=1).fit(points[trusted], labels[trusted])
         complete[~trusted] = nearest.predict(points[~trusted])
     return complete
+
+
+def _separated(points: npt.NDArray[np.float64], labels: Labels) -> npt.NDArray[np.float64]:
+    """The points in the space of a linear discriminant, which is fitted to the classes with several samples. They are
+    unchanged if fewer than two classes have several samples, or if the samples of each class are all equal."""
+    from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
+
+    classes, counts = np.unique(labels[labels != UNKNOWN], return_counts=True)
+    known = np.isin(labels, classes[counts > 1])
+    if (counts > 1).sum() < 2:
+        return points
+    discriminant = LinearDiscriminantAnalysis(solver="eigen", shrinkage="auto")
+    try:
+        result: npt.NDArray[np.float64] = discriminant.fit(points[known], labels[known]).transform(points)
+    except np.linalg.LinAlgError:
+        return points
+    return result

@@ -8,10 +8,14 @@ Measured on 2026-11-28 (one run, five seeds, a shared machine with two cores):
 
 | data set | advice | time to the accuracy that the default reaches, advised policy / default |
 |---|---|---|
+| 4,000 aerial photos of AID, features of a MobileNetV2 | `random` | 0.18 |
 | made_up | `random` | 0.22 |
 | digits | `random` | 0.45 |
+| 4,000 images of CIFAR-10, features of a MobileNetV2 | clusters labeled from 70 % alike | 0.57 |
+| breast_cancer | to stay | 1.00 |
 
-The goal is 0.85.
+The goal of 0.85 is reached on all data sets but breast_cancer, on which the best of all policies needs 0.95 of the time
+of the default (three seeds).
 """
 
 from pathlib import Path

@@ -3,6 +3,7 @@ server."""
 
 import random
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -11,9 +12,11 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
+from raycal.algorithm.questions import StepQuestions
 from raycal.annotate import command
 from raycal.annotate.samples import ProjectSamples
 from raycal.config import ExperimentConfig, WorkerSettings
+from raycal.data import LoadedDataset
 from raycal.experiment import build
 from raycal.experiment.with_people import WorkerOrder, carry_on
 from raycal.people.probes import ProbeSettings, write_settings
@@ -107,6 +110,23 @@ def label_run(
             cluster_weight=cluster_weight,
         )
     )
+    opened = open_run(file, storage, stop_rules=stop_rules, probe_share=probe_share)
+    with opened as (run, project, dataset, order):
+        bots = Bots(project, [Path(name).name.split("-")[0] for name in dataset.source.names])
+        while len(run.run_dir.results()) < rounds:
+            assert carry_on(order), run.run_dir.error()
+            bots.answer_step(run.run_dir, run.config)
+            after_step(project, run.run_dir)
+        if rounds == iterations:
+            assert carry_on(order), run.run_dir.error()
+    return run
+
+
+@contextmanager
+def open_run(
+    file: Path, storage: Path, *, stop_rules: StopRules | None = None, probe_share: float = 0.0
+) -> Iterator[tuple[LabeledRun, Project, LoadedDataset, WorkerOrder]]:
+    """Open a project for bots. Yield its run, the project, its samples, and the order that carries it on."""
     job = prepare(Request(sweep=str(file), storage=str(storage), local=True, resume=True, people=True, track=False))
     (config,) = job.selected.values()
     run_folder = job.sweep_dir.folder.folder(config.experiment_id)
@@ -124,14 +144,19 @@ def label_run(
     )
     run = LabeledRun(file=file, storage=storage, job=job, config=config, settings=settings)
     with command._project(job, config, run_folder, opened.dataset, "epoch") as project:
-        bots = Bots(project, [Path(name).name.split("-")[0] for name in opened.dataset.source.names])
-        while len(run.run_dir.results()) < rounds:
-            assert carry_on(order), run.run_dir.error()
-            bots.answer_step(run.run_dir, config)
-            after_step(project, run.run_dir)
-        if rounds == iterations:
-            assert carry_on(order), run.run_dir.error()
-    return run
+        yield run, project, opened.dataset, order
+
+
+def open_newest_step(project: Project, run_dir: RunDir, config: ExperimentConfig) -> StepQuestions | None:
+    """Let the project ask the questions of the newest step. Return this step; None if no step waits for answers."""
+    steps = StepFiles(run_dir.folder.folder(STEPS))
+    place = steps.newest()
+    step = None if place is None or place[0] != len(run_dir.results()) else steps.read(*place)
+    halve = None if step is None else partial(
+        steps.halves, step, clustering=build.clustering(config), seed=config.seed
+    )  # fmt: skip
+    project.open_step(step, len(run_dir.results()), "open" if step else "training", halve=halve)
+    return step
 
 
 class Bots:
@@ -143,13 +168,7 @@ class Bots:
 
     def answer_step(self, run_dir: RunDir, config: ExperimentConfig) -> None:
         """Answer everything that can be answered now."""
-        steps = StepFiles(run_dir.folder.folder(STEPS))
-        place = steps.newest()
-        step = None if place is None or place[0] != len(run_dir.results()) else steps.read(*place)
-        halve = None if step is None else partial(
-            steps.halves, step, clustering=build.clustering(config), seed=config.seed
-        )  # fmt: skip
-        self._project.open_step(step, len(run_dir.results()), "open" if step else "training", halve=halve)
+        step = open_newest_step(self._project, run_dir, config)
         asked: list[str] = []
         for number, question in enumerate(self._questions()):
             asked.append(question["id"])

@@ -96,7 +96,20 @@ def two_groups() -> tuple[LabelsSoFar, np.ndarray]:
     return of, vectors.astype(np.float32)
 
 
-def test_label_of_a_cluster_gives_way_to_that_of_the_most_similar_sample() -> None:
+@pytest.mark.parametrize(
+    ("similar", "label"),
+    [((5, 5), 5), ((5, 2), 2), ((5, 7), 2), ((2, 2), 2)],
+    ids=["both say another class", "one says the same", "they say different classes", "both say the same"],
+)
+def test_label_of_a_cluster_is_doubtful_if_both_similar_samples_say_another(
+    similar: tuple[int, int], label: int
+) -> None:
+    labels, vectors = np.array([2, *similar]), np.array([[0.0], [1.0], [1.5]], np.float32)
+
+    assert impute(vectors, labels, np.array([False, True, True])).tolist() == [label, *similar]
+
+
+def test_labels_are_those_of_the_most_similar_samples() -> None:
     of, vectors = two_groups()
 
     found = impute(vectors, of.labels, of.trusted)

@@ -141,8 +141,8 @@ def start_lines(config: ExperimentConfig, simulation: Simulation, known: Known) 
     lines = [
         f"advice from a simulation: {labels.num_pool:,} {noun}s of the pool, and {labels.num_measured:,} of the "
         "hold-out, which measure the accuracy",
-        f"a {noun} that nobody labeled alone has the label of the most similar one of {labels.num_trusted:,} that "
-        "people did label alone, in the pool and in the hold-out",
+        f"a {noun} without a label, or with a doubtful one from a cluster, has the label of the most similar one of "
+        f"{labels.num_trusted:,} that people labeled alone",
         feature_words(config),
         f"{simulation.rounds} rounds of {simulation.questions} questions, in proportion to the share of the pool "
         f"({labels.share_of_pool:.0%})",

@@ -121,7 +121,9 @@ def test_advice_names_a_policy_and_is_a_sweep_of_its_own(tmp_path: Path, capsys:
 
     printed = capsys.readouterr().out
     assert "frozen features of resnet18, as in the project" in printed
-    assert "errors: not known, because only 0 answers" in printed
+    assert "advice from a simulation: 400 images of the pool, and 100 of the hold-out, which measure" in printed
+    assert "images without a label, or with a doubtful one from a cluster, have the label of the most" in printed
+    assert "errors: not known, because only 0 single images were labeled by two people" in printed
     advice = printed[printed.index("what each policy reaches in") :]
     assert "uncertain+cluster (as now)" in advice
     assert advice.count("points compared with now") in (2, 3)

@@ -3,7 +3,15 @@
 The first rounds of several projects are labeled, each with other questions and errors, and the advice forecasts what
 three policies reach. Then each policy labels the whole data set anew, with seeds that nobody has seen.
 
-The goal is that 90 of 100 projects reach an accuracy in the 95 % interval.
+The goal is that 90 of 100 projects reach an accuracy in the 95 % interval. Measured on 2026-11-28, with five forecasts
+of three policies and twelve real projects for each policy, so 180 pairs for each data set (a shared machine with two
+cores):
+
+| data set | real accuracies in the interval |
+|---|---|
+| digits | 170 of 180 (`cluster+uncertain` 51 of 60, `random` 60, `cluster-only` 59) |
+| made_up | 176 of 180 (56, 60, 60) |
+| breast_cancer | 180 of 180 |
 """
 
 from pathlib import Path

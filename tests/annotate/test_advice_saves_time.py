@@ -9,13 +9,15 @@ Measured on 2026-11-28 (one run, five seeds, a shared machine with two cores):
 | data set | advice | time to the accuracy that the default reaches, advised policy / default |
 |---|---|---|
 | 4,000 aerial photos of AID, features of a MobileNetV2 | `random` | 0.18 |
-| made_up | `random` | 0.22 |
-| digits | `random` | 0.45 |
-| 4,000 images of CIFAR-10, features of a MobileNetV2 | clusters labeled from 70 % alike | 0.57 |
+| made_up | `cluster-only`, clusters labeled from 70 % alike | 0.29 |
+| digits | mixed clusters split | 0.68 |
+| 4,000 images of CIFAR-10, features of a MobileNetV2 | to stay | 1.00 |
 | breast_cancer | to stay | 1.00 |
 
-The goal of 0.85 is reached on all data sets but breast_cancer, on which the best of all policies needs 0.95 of the time
-of the default (three seeds).
+The goal of 0.85 is reached on three data sets of five. On breast_cancer, the best of all policies needs 0.95 of the
+time of the default (three seeds). On CIFAR-10, clusters labeled from 70 % alike need 0.57 of it (five seeds), but the
+accuracy is nearly the same over the time: it differs by 0.008 on average, with an interval from -0.008 to 0.024 (six
+seeds).
 """
 
 from pathlib import Path

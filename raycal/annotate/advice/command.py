@@ -141,7 +141,7 @@ def start_lines(config: ExperimentConfig, simulation: Simulation, known: Known) 
     lines = [
         f"advice from a simulation: {labels.num_pool:,} {noun}s of the pool, and {labels.num_measured:,} of the "
         "hold-out, which measure the accuracy",
-        f"a {noun} without a label, or with a doubtful one from a cluster, has the label of the most similar one of "
+        f"{noun}s without a label, or with a doubtful one from a cluster, have the label of the most similar one of "
         f"{labels.num_trusted:,} that people labeled alone",
         feature_words(config),
         f"{simulation.rounds} rounds of {simulation.questions} questions, in proportion to the share of the pool "

@@ -1,27 +1,21 @@
 """Tests the whole command `--advise`: bots with hidden prices label digits, and the advice names a policy."""
 
 import random
-from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from labeled_run import open_newest_step, open_run
 
 from raycal.annotate import __main__ as annotate
-from raycal.annotate import command
 from raycal.annotate.advice.command import SUFFIX
-from raycal.annotate.samples import ProjectSamples
-from raycal.config import ExperimentConfig, WorkerSettings
-from raycal.experiment import build
-from raycal.experiment.with_people import WorkerOrder, carry_on
+from raycal.config import ExperimentConfig
+from raycal.experiment.with_people import carry_on
 from raycal.people.project import Project
-from raycal.people.steps import STEPS, StepFiles
-from raycal.storage.inputs import Inputs
+from raycal.storage.folder import Folder
 from raycal.storage.run_dir import RunDir
 from raycal.storage.sweep_dir import SweepDir
-from raycal.sweep.job import Request, prepare
-from raycal.sweep.run import take_folder
 
 FILE = """\
 name: digits
@@ -46,12 +40,7 @@ class Bot:
         self._rng, self._ids = random.Random(0), iter(range(10**6))
 
     def answer_step(self, run_dir: RunDir, config: ExperimentConfig) -> None:
-        steps = StepFiles(run_dir.folder.folder(STEPS))
-        place = steps.newest()
-        assert place is not None
-        step = steps.read(*place)
-        halve = partial(steps.halves, step, clustering=build.clustering(config), seed=config.seed)
-        self._project.open_step(step, len(run_dir.results()), "open", halve=halve)
+        open_newest_step(self._project, run_dir, config)
         while questions := self._project.next("owner", "owner", [], 1)["questions"]:
             (receipt,) = self._project.submit("owner", "owner", [self._answer(questions[0])])
             assert receipt["status"] == "stored"
@@ -81,25 +70,13 @@ def label(folder: Path, rounds: int) -> Path:
     """Label some rounds of a project. Return its file; its storage is the folder `runs` beside it."""
     file = folder / "digits.yaml"
     file.write_text(FILE)
-    request = Request(sweep=str(file), storage=str(folder / "runs"), local=True, resume=True, people=True, track=False)
-    job = prepare(request)
-    ((key, config),) = job.selected.items()
-    run_dir = job.sweep_dir.run_dir(key)
-    dataset = ProjectSamples().open(config, run_dir.folder).dataset
-    job, lease = take_folder(job, {}, 1, Inputs())
-    order = WorkerOrder(
-        config=config,
-        sweep_folder=job.sweep_dir.folder.uri,
-        lease=lease.record,
-        settings=WorkerSettings(threads=1),
-    )
-    with command._project(job, config, run_dir.folder, dataset, "epoch") as project:
+    with open_run(file, folder / "runs") as (run, project, dataset, order):
         bot = Bot(project, dataset.labels)
         while True:
-            assert carry_on(order), run_dir.error()
-            if len(run_dir.results()) == rounds:
+            assert carry_on(order), run.run_dir.error()
+            if len(run.run_dir.results()) == rounds:
                 return file
-            bot.answer_step(run_dir, config)
+            bot.answer_step(run.run_dir, run.config)
 
 
 def advise(file: Path, *options: str) -> int:
@@ -132,7 +109,7 @@ def test_advice_names_a_policy_and_is_a_sweep_of_its_own(tmp_path: Path, capsys:
 
     (simulated,) = (tmp_path / "runs" / f"digits.{SUFFIX}").iterdir()
     assert f"folder  {simulated}" in advice
-    prices = SweepDir(command.Folder.at(str(simulated / "trial"))).existing_plan()
+    prices = SweepDir(Folder.at(str(simulated / "trial"))).existing_plan()
     oracle = next(iter(prices.experiments.values())).expert.options["of"]
     assert oracle["seconds_per_sample"] == pytest.approx(SINGLE, rel=0.05)
     # Nearly all clusters of a round have other sizes, so the price of an image is known; both together are within 5 %.

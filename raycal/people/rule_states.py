@@ -3,7 +3,8 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from raycal.people.paired import PairedGain
+from raycal.errors import counted
+from raycal.people.paired import PairedGain, paired_interval
 from raycal.people.stable import stable_predictions
 from raycal.people.stopping import Rule, StopRules
 from raycal.storage.predictions import HoldoutPredictions
@@ -43,7 +44,8 @@ def rule_states(
         samples_left: The number of samples of the pool that have no label of their own.
         noun: The word for one sample.
     """
-    states = [_worth(rules.worth, gains)]
+    size = max((len(one.predicted) for one in predictions if one is not None), default=0)
+    states = [_worth(rules.worth, gains, size, noun)]
     if rules.target is not None:
         states.insert(0, _target(rules.target, low))
     if rules.stable is not None:
@@ -67,12 +69,18 @@ def _target(target: float, low: float | None) -> RuleState:
     return RuleState(rule=Rule.TARGET, holds=holds, text=text)
 
 
-def _worth(worth: float, gains: Sequence[PairedGain | None]) -> RuleState:
+def _worth(worth: float, gains: Sequence[PairedGain | None], size: int, noun: str) -> RuleState:
+    """The rule `worth`, for a hold-out of a known size; 0 if it is not known."""
     last_two = [gain for gain in gains[-2:] if gain is not None]
     holds = len(last_two) == 2 and all(max(-gain.low, gain.high) <= worth for gain in last_two)
     most = f"{100 * worth:g} point{'' if worth == 0.01 else 's'}"
     text = f"It is not certain that each of the last two rounds changed the accuracy by at most {most}."
-    if len(gains) < 3:
+    # The interval of a gain is narrowest if both models are right about the same half of the samples.
+    narrowest = paired_interval(size // 2, 0, 0, size - size // 2)[1] if size else 0.0
+    if narrowest > worth:
+        few = f"the hold-out has {counted(size, noun)}"
+        text = f"This rule cannot hold, because {few}, and with so few no change as small as {most} is certain."
+    elif len(gains) < 3:
         text = "This rule compares two rounds with the rounds before them, so it can hold from round 3 on."
     elif holds:
         text = f"Each of the last two rounds changed the accuracy by at most {most}."

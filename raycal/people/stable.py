@@ -23,6 +23,7 @@ from statistics import fmean
 
 import numpy as np
 
+from raycal.errors import counted
 from raycal.people.agreement import cohen_kappa
 from raycal.storage.predictions import HoldoutPredictions
 
@@ -43,17 +44,18 @@ def stable_predictions(
     """
     last = predictions[-WINDOW - 1 :]
     known = [one.predicted for one in last if one is not None]
+    number = len(known[-1]) if known else 0
+    samples = counted(number, noun)
     goal = f"the rule asks for {threshold:g}"
+    if known and number < FEWEST_SAMPLES:
+        few = f"the hold-out has {samples}, and fewer than {FEWEST_SAMPLES} cannot show whether models agree"
+        return False, f"This rule cannot hold, because {few}."
     if len(last) <= WINDOW:
-        return False, f"The models of four rounds are compared, and there {_rounds(len(last))} so far; {goal} of kappa."
+        asks = f"{goal} of kappa, which is 1 if they always agree and 0 if they agree by chance"
+        return False, f"The models of four rounds are compared, and there {_rounds(len(last))} so far; {asks}."
     if len(known) < len(last) or len({*map(len, known)}) > 1:
         why = "one left no predictions" if len(known) < len(last) else "their hold-outs differ"
         return False, f"The models of the last four rounds cannot be compared, because {why}."
-    number = len(known[-1])
-    samples = f"{number:,} {noun}{'' if number == 1 else 's'}"
-    if number < FEWEST_SAMPLES:
-        few = f"the hold-out has {samples}, and fewer than {FEWEST_SAMPLES} cannot show it"
-        return False, f"It is not known whether the models of the last four rounds agree, because {few}."
     kappas = [_kappa(earlier, later) for earlier, later in pairwise(known)]
     defined = [kappa for kappa in kappas if kappa is not None]
     if len(defined) < WINDOW:

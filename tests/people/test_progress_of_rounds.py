@@ -219,8 +219,22 @@ class TestRules:
         same = right_about(30, 40)
         keep(run, [same] * 4, labels=LABELS[:40])
 
-        assert read(run, LABELS[:40]).suggestion is None
+        progress = read(run, LABELS[:40])
+        assert progress.suggestion is None
+        assert progress.rules[0].text == (
+            "This rule cannot hold, because the hold-out has 40 images, and with so few no change as small as 1 point "
+            "is certain."
+        )
         assert read(run, LABELS[:40], StopRules(worth=0.15)).suggestion is not None
+
+    def test_no_interval_of_a_gain_is_narrower_than_the_rule_worth_assumes(self) -> None:
+        """Newcombe's interval is narrowest if both models are right about the same half of the samples."""
+        for number in (40, 97):
+            lowest = paired_interval(number // 2, 0, 0, number - number // 2)[1]
+            for won in (0, 1, 5):
+                for both in range(number - won + 1):
+                    low, high = paired_interval(both, won, 0, number - both - won)
+                    assert max(-low, high) >= lowest - 1e-12
 
     def test_minutes_are_used_up(self, run: Folder) -> None:
         keep(run, [right_about(200, 400), right_about(250, 400)], labels=LABELS)

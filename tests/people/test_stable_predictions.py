@@ -74,16 +74,18 @@ class TestAgreement:
 
         assert (holds, text) == (
             False,
-            f"The models of four rounds are compared, and {words}; the rule asks for 0.99 of kappa.",
+            f"The models of four rounds are compared, and {words}; the rule asks for 0.99 of kappa, which is 1 if they "
+            "always agree and 0 if they agree by chance.",
         )
 
-    def test_few_samples_cannot_show_it(self) -> None:
-        holds, text = stable_predictions(changing(99, [0, 0, 0]), 0.99, "image")
+    @pytest.mark.parametrize("rounds", [1, 4])
+    def test_few_samples_cannot_show_it(self, rounds: int) -> None:
+        holds, text = stable_predictions(changing(99, [0] * (rounds - 1)), 0.99, "image")
 
         assert (holds, text) == (
             False,
-            "It is not known whether the models of the last four rounds agree, because the hold-out has 99 images, and "
-            "fewer than 100 cannot show it.",
+            "This rule cannot hold, because the hold-out has 99 images, and fewer than 100 cannot show whether models "
+            "agree.",
         )
 
     def test_models_that_predict_one_class_say_nothing(self) -> None:

@@ -193,7 +193,17 @@ def _expected(images: LoadedDataset, labels: LabelSet) -> str:
         f"Expected label error: by all answers together, {' and '.join(shares)} are probably wrong. This is the mean "
         "of 1 - `probability`. It is estimated from how often answers disagree, and from prior assumptions where no "
         "two answers can be compared. It is about all labels of the pool, but only as good as these assumptions."
+        f"{_improbable(images, labels)}"
     )
+
+
+def _improbable(images: LoadedDataset, labels: LabelSet) -> str:
+    """How many labels are more probably wrong than right."""
+    number = sum(image.probability is not None and image.probability < 0.5 for image in labels.pool)
+    if not number:
+        return ""
+    have = f"{counted(number, images.noun)} {'has' if number == 1 else 'have'}"
+    return f" {have} a `probability` below 0.5: leave them out, or look at them, if you need few errors."
 
 
 def _audit(images: LoadedDataset, labels: LabelSet, people: PeopleRecord) -> str:

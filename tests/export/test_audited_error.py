@@ -1,6 +1,7 @@
 """Tests the error of exported labels, as far as people have checked them."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -87,6 +88,17 @@ def test_card_says_how_many_labels_are_wrong() -> None:
     found = [part.endswith((about_expected, about_audit)) for part in with_audit.split("\n\n")]
     assert found == [True, True]
     assert about_audit not in card._quality(images(), labels, PeopleRecord())
+
+
+def test_card_counts_labels_that_are_more_probably_wrong_than_right() -> None:
+    labels = label_set(row(1, 1, list(range(4))))
+    assert "below 0.5" not in card._quality(images(), labels, PeopleRecord())
+    shares = (0.49, 0.5, 0.2, None)
+    doubtful = [replace(image, probability=share) for image, share in zip(labels.images, shares, strict=True)]
+
+    found = card._quality(images(), replace(labels, images=doubtful), PeopleRecord())
+
+    assert "2 images have a `probability` below 0.5: leave them out, or look at them, if you need few errors." in found
 
 
 def test_card_splits_the_expected_error_by_the_origin_of_the_label() -> None:

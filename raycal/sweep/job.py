@@ -260,18 +260,16 @@ def _as_started(request: Request, sweep: Sweep, sweep_dir: SweepDir) -> tuple[Sw
     ((started, earlier),) = plan.experiments.items()
     was, now = earlier.flat(), config.flat()
     changed = [key for key in {**was, **now} if was.get(key) != now.get(key)]
-    if changed == [ITERATIONS]:
+    others = [key for key in changed if key != ITERATIONS]
+    if changed and not others:
         _check_iterations(name, config.iterations, sweep, sweep_dir.run_dir(started))
         return replace(sweep, experiments={started: earlier}), config.iterations
-    advice = {
-        ITERATIONS: "this key alone may change",
-        "interactions_per_iteration": "put it back, and press T on the page to end a round after fewer answers",
-    }
+    advice = {"interactions_per_iteration": "put it back, and press T on the page to end a round after fewer answers"}
     raise InputError(
         *(
             f"{name}: {key} was {_text(was.get(key))} when the project was started and is now {_text(now.get(key))}; "
             f"{advice.get(key, 'put it back, or give the project another name or --storage')}"
-            for key in changed
+            for key in others
         ),
         f"{place} keeps the answers, which belong to the earlier settings",
     )

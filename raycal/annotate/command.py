@@ -398,7 +398,7 @@ def _farewell(project: Project, run_dir: RunDir, place: str) -> str:
     if run_dir.state().is_complete:
         rule = rule_of(run_dir.reason())
         done = "all rounds are finished" if rule is None else f"the project has ended by the stopping rule {rule}"
-        return f"{done}; all answers are in {place}"
+        return f"{done}; all answers are in {place}; --export DIR writes the labels"
     state = project.state("")
     if state["phase"] == FINISHED:
         return f"all {state['rounds']} rounds are done; all answers are in {place}; --export DIR writes the labels"

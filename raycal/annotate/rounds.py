@@ -116,7 +116,7 @@ class Rounds:
                     run_worker(self.task, must_stop)
             steps.remove_embeddings()
             rule = rule_of(self.run_dir.reason())
-            message = "All rounds are done."
+            message = "All rounds are done. More iterations in the project file let it go on."
             if rule is not None:
                 message = f"The project has ended by itself, as its file says, by the stopping rule `{rule}`."
             self.desk.open_step(None, done, "finished", message)

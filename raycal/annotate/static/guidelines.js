@@ -15,6 +15,7 @@ export async function guidelines() {
     const paragraphs = text.split(/\n\s*\n/).filter(Boolean).map((paragraph) => h("p", {}, paragraph));
     if (!text && !classes.length) paragraphs.push(h("p", {}, "The owner of the project has written no guidelines, and no class has examples yet."));
     const dialog = show("guidelines", "guidelines", "Close", ["h"], h("h2", {}, "Guidelines"), ...paragraphs, ...classes.map((one) => described(one, loaded)));
+    dialog.scrollTop = 0; // the focus is on the button at its end
     dialog.addEventListener("close", () => loaded.release());
   } catch (error) {
     loaded.release();

@@ -66,7 +66,7 @@ export function gainText(results) {
   if (!last) return "";
   const minutes = (last.human_minutes - before.human_minutes).toFixed(1);
   // Two rounds with different images for measuring cannot be compared by their accuracies.
-  return last.gain ? `${points(last.gain.gain)} with ${minutes} min of work` : `${minutes} min of work`;
+  return last.gain ? `${points(last.gain.gain)} on the same ${plural(last.gain.number, noun)}, with ${minutes} min of work` : `${minutes} min of work`;
 }
 
 /** @param {string} term @param {string} value @param {string} [note] */

@@ -55,7 +55,7 @@ export function progress({ progress: now, results, holdout, phase }) {
       ? row("next round", points(forecast.gain), `expected; ${interval(forecast)}, in about ${forecast.minutes.toFixed(1)} min`)
       : row("next round", "–", whyNotForecast(now, results)),
     forecast?.gain_per_10_minutes != null && row("in 10 minutes", points(forecast.gain_per_10_minutes), "expected in the next round"),
-    row("left", plural(now.rounds_left, "round"), `${plural(now.samples_left, noun)} to ask about; ${plural(holdout.size - holdout.answered, noun)} for measuring`)));
+    row("left", plural(now.rounds_left, "round"), `${plural(now.samples_left, noun)} without a label of their own; ${plural(holdout.size - holdout.answered, noun)} for measuring`)));
   section.append(h("ul", { class: "rules" }, ...now.rules.map((one) =>
     h("li", { class: one.holds ? "holds" : null }, h("b", {}, one.holds ? `Stop by the rule ${one.rule}: ` : `Rule ${one.rule}: `), one.text))));
   if (phase !== "finished") section.append(h("p", {}, now.automatically

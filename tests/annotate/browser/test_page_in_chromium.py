@@ -656,7 +656,8 @@ def test_only_the_owner_trains_and_confirms_it(context: Any, singles: Project) -
             },
         ]
         tab.page.wait_for_selector("[data-notice='result']")
-        words = "Round 4: accuracy 82.5 % on 60 images (95 % sure: 78.0\u201386.0), +1.7 points with 4.5 min of work."
+        words = "Round 4: accuracy 82.5 % on 60 images (95 % sure: 78.0\u201386.0), +1.7 points on the same 60 images, "
+        words += "with 4.5 min of work."
         assert words in tab.text("#notices")
         assert "measured on 60 images" in str(tab.page.get_attribute("#reached", "title"))
         singles.phase, singles.wait, singles.iteration = "open", None, 4

@@ -66,7 +66,7 @@ def test_panel_says_what_another_round_is_worth_and_which_rule_suggests_to_stop(
     assert "last round +2.1 points \N{MINUS SIGN}1.2 to +5.5 (95 % sure), on the same 120 images; 4.2 min" in text
     assert "next round +1.2 points expected; \N{MINUS SIGN}2.0 to +4.4 (95 % sure), in about 5.0 min" in text
     assert "in 10 minutes +2.4 points" in text
-    assert "left 7 rounds 640 images to ask about; 20 images for measuring" in text
+    assert "left 7 rounds 640 images without a label of their own; 20 images for measuring" in text
     assert f"Stop by the rule target: {RULES[0]['text']}" in text
     assert f"Rule stable: {RULES[1]['text']}" in text
     assert f"Rule minutes: {RULES[2]['text']}" in text

@@ -119,7 +119,7 @@ def test_page_says_after_the_answer_which_check_was_found(context: Any, tmp_path
         shown(person, "1.0.3")
         press(person, "1")
         assert notice(person, "advice").startswith("You have missed 3 hidden checks so far")
-        assert person.page.inner_text('[data-notice="check"] span:last-of-type') == "2 hidden checks: missed"
+        person.page.wait_for_selector('[data-notice="check"] span:text-is("2 hidden checks: missed")')
         person.page.click('[data-notice="advice"] button')
         person.page.click('[data-notice="check"] button')
         assert person.page.locator(".notice").count() == 0

@@ -6,13 +6,14 @@ import numpy as np
 import pytest
 
 from raycal.annotate.advice import labels_so_far as module
-from raycal.annotate.advice.imputation import UNKNOWN, impute
+from raycal.annotate.advice.imputation import impute
 from raycal.annotate.advice.labels_so_far import LabelsSoFar, labels_so_far, scaled
 from raycal.data import VectorDataset
 from raycal.data.embeddings import Embeddings
 from raycal.errors import InputError
 from raycal.export.evidence import LabelOrigin
 from raycal.export.labels import LabeledImage
+from raycal.storage.predictions import UNKNOWN
 
 
 def samples(num_held_out: int = 40) -> VectorDataset:

@@ -17,8 +17,8 @@ import numpy as np
 import numpy.typing as npt
 
 from raycal.algorithm.records import Floats, Labels
+from raycal.storage.predictions import UNKNOWN
 
-UNKNOWN = -1
 # If so many similar samples all have one other label, the label that a cluster gave is doubtful.
 DOUBTS = 2
 

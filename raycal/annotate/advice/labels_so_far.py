@@ -8,11 +8,12 @@ import numpy as np
 import numpy.typing as npt
 
 from raycal.algorithm.records import Floats, Indices, Labels
-from raycal.annotate.advice.imputation import UNKNOWN, impute
+from raycal.annotate.advice.imputation import impute
 from raycal.data import LoadedDataset
 from raycal.errors import InputError
 from raycal.export.evidence import LabelOrigin
 from raycal.export.labels import LabeledImage
+from raycal.storage.predictions import UNKNOWN
 
 # With fewer labels than this, a simulation says little about a project.
 FEWEST_LABELS, FEWEST_HOLDOUT = 100, 50

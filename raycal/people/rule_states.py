@@ -45,9 +45,8 @@ def rule_states(
         noun: The word for one sample.
     """
     size = max((len(one.predicted) for one in predictions if one is not None), default=0)
-    states = [_worth(rules.worth, gains, size, noun)]
-    if rules.target is not None:
-        states.insert(0, _target(rules.target, low))
+    states = [] if rules.target is None else [_target(rules.target, low)]
+    states.append(_worth(rules.worth, gains, size, noun))
     if rules.stable is not None:
         holds, text = stable_predictions(predictions, rules.stable, noun)
         states.append(RuleState(rule=Rule.STABLE, holds=holds, text=text))

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from kept_rounds import keep_rounds
 from scipy.stats import binomtest
 
 from raycal.algorithm.records import Kind
@@ -27,32 +28,19 @@ def run(tmp_path: Path) -> Folder:
     return Folder.at(str(tmp_path / "run"))
 
 
-def keep(
-    run: Folder, rounds: Sequence[np.ndarray], *, labels: np.ndarray, left: int = 400, minutes: float = 4.0
-) -> None:
+def keep(run: Folder, rounds: Sequence[np.ndarray], *, labels: np.ndarray, left: int = 400) -> None:
     """Write the results of rounds, and what each model predicts: the label, or another class.
 
     Args:
         rounds: For each round, whether its model is right about each image.
         labels: The true labels.
     """
-    lines = []
-    for iteration, right in enumerate(rounds):
-        predicted = np.where(right, labels, (labels + 1) % CLASSES)
-        unknown = np.full(len(labels), -1)
-        content = to_parquet(HoldoutPredictions(predicted=predicted, labels=unknown))
-        run.folder("people/predictions").write(predictions_name(iteration), content)
-        line = {
-            "iteration": iteration,
-            "interactions": 50 * (iteration + 1),
-            "test_accuracy": float(right.mean()),
-            "annotated": 100,
-            "unlabeled": left,
-            "cluster_labeled": 0,
-            "human_seconds": 240.0 * (iteration + 1),
-        }
-        lines.append(json.dumps(line) + "\n")
-    run.write("results.jsonl", "".join(lines).encode())
+    unknown = np.full(len(labels), -1)
+    predictions = [
+        HoldoutPredictions(predicted=np.where(right, labels, (labels + 1) % CLASSES), labels=unknown)
+        for right in rounds
+    ]
+    keep_rounds(run, predictions, [float(right.mean()) for right in rounds], left=left)
 
 
 def read(run: Folder, labels: np.ndarray, rules: StopRules | None = None, *, rounds: int = 10) -> Progress:

@@ -1,13 +1,13 @@
 """Tests the rule that watches whether successive models still change their predictions, with predictions whose kappas
 are known."""
 
-import json
 from collections.abc import Sequence
 from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
 import pytest
+from kept_rounds import keep_rounds
 from sklearn.metrics import cohen_kappa_score
 
 from raycal.people.answered import AnsweredByPeople
@@ -15,7 +15,7 @@ from raycal.people.progress import Progress, read_progress
 from raycal.people.stable import stable_predictions
 from raycal.people.stopping import RULES, Rule, StopRules, read_rules, rule_of, write_rules
 from raycal.storage.folder import Folder
-from raycal.storage.predictions import HoldoutPredictions, predictions_name, to_parquet
+from raycal.storage.predictions import HoldoutPredictions
 
 
 def predicted(classes: np.ndarray | Sequence[int]) -> HoldoutPredictions:
@@ -110,20 +110,7 @@ class TestAgreement:
 
 def keep(run: Folder, rounds: Sequence[HoldoutPredictions], *, left: int = 400) -> None:
     """Write rounds of a project in which nobody has labeled the hold-out, so that the accuracy is not known."""
-    lines = []
-    for iteration, one in enumerate(rounds):
-        run.folder("people/predictions").write(predictions_name(iteration), to_parquet(one))
-        line = {
-            "iteration": iteration,
-            "interactions": 50 * (iteration + 1),
-            "test_accuracy": float("nan"),
-            "annotated": 100,
-            "unlabeled": left,
-            "cluster_labeled": 0,
-            "human_seconds": 240.0 * (iteration + 1),
-        }
-        lines.append(json.dumps(line) + "\n")
-    run.write("results.jsonl", "".join(lines).encode())
+    keep_rounds(run, rounds, [float("nan")] * len(rounds), left=left)
 
 
 def read(run: Folder, rules: StopRules) -> Progress:

@@ -2,7 +2,7 @@
 server."""
 
 import random
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -159,6 +159,30 @@ def open_newest_step(project: Project, run_dir: RunDir, config: ExperimentConfig
     return step
 
 
+def rows_of(question: dict[str, Any]) -> list[int]:
+    """The rows of all samples that a page shows for a question."""
+    whole = [question["image"]] if question["kind"] == "sample" else question.get("all", [])
+    return [*whole, *(row for band in question.get("bands", {}).values() for row in band)]
+
+
+def answer_to(
+    question: dict[str, Any], label: int | None, *, answer_id: str, visible_ms: int, marked: Sequence[int] = ()
+) -> dict[str, Any]:
+    """The message of a page with the label of a question, or with its refusal if there is no label."""
+    return {
+        "type": "answered",
+        "id": answer_id,
+        "question": question["id"],
+        "answer": "refused" if label is None else "label",
+        "label": label,
+        "new_class": None,
+        "marked": list(marked),
+        "shown": len(rows_of(question)),
+        "suggestion_shown": False,
+        "timing": {"visible_ms": visible_ms, "gaps_ms": []},
+    }
+
+
 class Bots:
     """Two people, who know the color of each image and take turns."""
 
@@ -199,7 +223,7 @@ class Bots:
             timing = {"visible_ms": self._rng.randrange(1500, 2500), "gaps_ms": []}
             color = self._colors[question["image"]]
             return {"answer": "label", "label": None, "new_class": color, "shown": 1, "timing": timing}
-        rows = question["all"] if "all" in question else [row for band in question["bands"].values() for row in band]
+        rows = rows_of(question)
         colors = [self._colors[row] for row in rows]
         color = max(NAMES, key=colors.count)
         others = [row for row, own in zip(rows, colors, strict=True) if own != color]

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import yaml
-from labeled_run import open_newest_step, open_run
+from labeled_run import answer_to, open_newest_step, open_run, rows_of
 from torch import nn
 
 from raycal.algorithm.records import Answer, Kind, Labels
@@ -108,24 +108,17 @@ class ErringBots:
                     assert receipt["status"] == "stored", receipt
 
     def _answer(self, who: str, question: dict[str, Any]) -> dict[str, Any]:
-        is_single = question["kind"] == "sample"
-        bands = [question["image"]] if is_single else question.get("all", [])
-        rows = [*bands, *(row for band in question.get("bands", {}).values() for row in band)]
+        rows = rows_of(question)
         counts = np.bincount(self._truth[rows], minlength=int(self._truth.max()) + 1)
         main, is_pure = int(counts.argmax()), counts.max() >= self._team.purity * len(rows)
         rng = random.Random(f"{self._seed}.{who}.{sorted(rows)}")
         marked = [row for row in rows if self._truth[row] != main and rng.random() < self._team.marked]
         if rng.random() < self._team.error_rates[who]:
             main = (main + rng.randrange(1, len(counts))) % len(counts)
-        return {
-            "type": "answered",
-            "id": f"{next(self._ids):032x}",
-            "question": question["id"],
-            "answer": "label" if is_pure else "refused",
-            "label": main if is_pure else None,
-            "new_class": None,
-            "marked": marked if is_pure else [],
-            "shown": len(rows),
-            "suggestion_shown": False,
-            "timing": {"visible_ms": 2000, "gaps_ms": []},
-        }
+        return answer_to(
+            question,
+            main if is_pure else None,
+            answer_id=f"{next(self._ids):032x}",
+            visible_ms=2000,
+            marked=marked if is_pure else (),
+        )

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from labeled_run import open_newest_step, open_run
+from labeled_run import answer_to, open_newest_step, open_run, rows_of
 
 from raycal.annotate import __main__ as annotate
 from raycal.annotate.advice.command import SUFFIX
@@ -46,24 +46,16 @@ class Bot:
             assert receipt["status"] == "stored"
 
     def _answer(self, question: dict[str, Any]) -> dict[str, Any]:
-        is_single = question["kind"] == "sample"
-        bands = [question["image"]] if is_single else question.get("all", [])
-        rows = [*bands, *(row for band in question.get("bands", {}).values() for row in band)]
+        rows = rows_of(question)
         counts = np.bincount(self._truth[rows])
         is_pure = counts.max() >= 0.8 * len(rows)
-        seconds = SINGLE if is_single else CLUSTER + PER_IMAGE * len(rows)
-        return {
-            "type": "answered",
-            "id": f"{next(self._ids):032x}",
-            "question": question["id"],
-            "answer": "label" if is_pure else "refused",
-            "label": int(counts.argmax()) if is_pure else None,
-            "new_class": None,
-            "marked": [],
-            "shown": len(rows),
-            "suggestion_shown": False,
-            "timing": {"visible_ms": round(1000 * seconds * self._rng.uniform(0.8, 1.2)), "gaps_ms": []},
-        }
+        seconds = SINGLE if question["kind"] == "sample" else CLUSTER + PER_IMAGE * len(rows)
+        return answer_to(
+            question,
+            int(counts.argmax()) if is_pure else None,
+            answer_id=f"{next(self._ids):032x}",
+            visible_ms=round(1000 * seconds * self._rng.uniform(0.8, 1.2)),
+        )
 
 
 def label(folder: Path, rounds: int) -> Path:

@@ -5,7 +5,7 @@ data set, such as the features of real images.
 """
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -17,7 +17,9 @@ import pandas as pd
 
 import raycal
 from raycal.algorithm.records import Answer, Kind
+from raycal.annotate.advice.command import Where, run_trials
 from raycal.annotate.advice.labels_so_far import LabelsSoFar, labels_so_far
+from raycal.annotate.advice.outcome import PolicyTrials
 from raycal.annotate.advice.policies import Policy, policy_of
 from raycal.annotate.advice.simulation import Simulation, Team
 from raycal.config import ExperimentConfig, load_sweep
@@ -136,6 +138,17 @@ class AdvisedProject:
         prices = oracle_options(fit_prices(answers(RunDir(Folder.at(str(labeled.folder))))))
         team = Team(prices=prices, error_rate=HIDDEN.error_rate)
         return labels, self._simulation(so_far, team, labels.num_pool, labels.share_of_pool)
+
+    @property
+    def where(self) -> Where:
+        return Where(storage=str(self.folder), local=True)
+
+    def run(
+        self, simulation: Simulation, policies: Sequence[Policy], seeds: Sequence[int], name: str
+    ) -> list[PolicyTrials]:
+        """Run the trials of a simulation in this process."""
+        folder = Folder.at(str(self.folder / "trials"))
+        return run_trials(simulation, policies, seeds, name=name, folder=folder, where=self.where)
 
     def _simulation(self, file: Path, team: Team, pool: int, share: float) -> Simulation:
         return Simulation(

@@ -20,12 +20,10 @@ import pytest
 from advised_projects import SOURCES, advised_project
 
 from raycal.algorithm.scenario import SCENARIOS
-from raycal.annotate.advice.command import Where, run_trials
 from raycal.annotate.advice.outcome import accuracy_at, outcomes, period_of
 from raycal.annotate.advice.policies import Policy
 from raycal.annotate.advice.simulation import COMPARISON_SEEDS
 from raycal.annotate.advice.words import name_of
-from raycal.storage.folder import Folder
 
 PROJECTS, REAL_SEEDS = range(100, 105), range(20, 32)
 LEAST_COVERED = 0.9
@@ -38,15 +36,14 @@ def test_forecast_covers_what_a_project_reaches(name: str, tmp_path: Path, capsy
     project = advised_project(name, tmp_path)
     current, guessing = project.current, project.guessing
     policies = [current, *(Policy(scenario=SCENARIOS[scenario]) for scenario in ("random", "cluster-only"))]
-    folder, where = Folder.at(str(tmp_path / "trials")), Where(storage=str(tmp_path), local=True)
-    real = run_trials(project.real, policies, REAL_SEEDS, name="real", folder=folder, where=where)
+    real = project.run(project.real, policies, REAL_SEEDS, "real")
     end = period_of(real[0], guessing).end
     reached = {one.policy: [accuracy_at(lines, end, guessing) for lines in one.lines.values()] for one in real}
 
     inside = {policy: [] for policy in policies}
     for seed in PROJECTS:
         labels, simulation = project.label(seed)
-        trials = run_trials(simulation, policies, COMPARISON_SEEDS, name=f"forecast-{seed}", folder=folder, where=where)
+        trials = project.run(simulation, policies, COMPARISON_SEEDS, f"forecast-{seed}")
         period = period_of(trials[0], labels.guessing)
         for one in outcomes(trials, trials[0], period, num_measured=labels.num_measured):
             low, high = one.accuracy.low, one.accuracy.high

@@ -27,7 +27,7 @@ import numpy as np
 import pytest
 from advised_projects import DEFAULT, HIDDEN, SOURCES, advised_project
 
-from raycal.annotate.advice.command import Where, compare, run_trials
+from raycal.annotate.advice.command import compare
 from raycal.annotate.advice.outcome import PolicyTrials, accuracy_at, period_of
 from raycal.annotate.advice.words import name_of
 from raycal.storage.folder import Folder
@@ -52,14 +52,11 @@ def test_advised_policy_needs_less_time(name: str, tmp_path: Path, capsys: pytes
     project = advised_project(name, tmp_path)
     current, guessing = project.current, project.guessing
     labels, simulation = project.label()
-    where = Where(storage=str(tmp_path), local=True)
-    found, _ = compare(simulation, Folder.at(str(tmp_path / "advice")), where, labels)
+    found, _ = compare(simulation, Folder.at(str(tmp_path / "advice")), project.where, labels)
     better = [one.policy for one in found[1:] if one.is_better]
     policies = [current, *better[:1]]
 
-    trials = run_trials(
-        project.real, policies, SEEDS, name="real", folder=Folder.at(str(tmp_path / "real")), where=where
-    )
+    trials = project.run(project.real, policies, SEEDS, "real")
     end = period_of(trials[0], guessing).end
     target = fmean(accuracy_at(lines, end, guessing) for lines in trials[0].lines.values())
     times = [mean_time_to(one, target, guessing) for one in trials]

@@ -33,6 +33,10 @@ class Prior:
         """The mean of the rate after some trials."""
         return (self.strength * self.mean + hits) / (self.strength + trials)
 
+    def of(self, shares: Rates) -> float:
+        """The mean of the rate after some trials, each of which is a hit with a probability of its own."""
+        return self.updated(float(shares.sum()), len(shares))
+
     def by_group(self, hits: Rates, trials: Rates, *, like: tuple[Rates, Rates] | None = None) -> Rates:
         """The rate of each group, drawn towards the rate of the other groups together.
 
@@ -61,9 +65,13 @@ ODD = Prior(mean=0.05, strength=20)
 # The number of images after which a cluster's own odd share counts as much as that of clusters of its size.
 ODD_OF_CLUSTER = 20
 LOOKS_OTHER = Prior(mean=0.04, strength=20)
+# Single images are asked because a model is unsure about them, so they look like another class more often.
+CHOSEN_LOOKS_OTHER = Prior(mean=0.2, strength=20)
 # People overlook rare things (see `purity`), and seldom mark an image that belongs to the cluster.
 MISSED = Prior(mean=0.2, strength=10)
 FALSE_MARK = Prior(mean=0.002, strength=500)
+
+CHOSEN_LOOKS_OTHER = Prior(mean=0.2, strength=20)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,6 +86,7 @@ class ErrorRates:
         odd: (C,) The share of odd images in each cluster, marked or not.
         odd_by_stratum: (S,) The same for all clusters of similar size.
         looks_other: The share of images that look like another class than their own, in every round.
+        chosen_looks_other: The same among images that were chosen to be labeled alone.
     """
 
     single: Rates
@@ -87,6 +96,7 @@ class ErrorRates:
     odd: Rates
     odd_by_stratum: Rates
     looks_other: float
+    chosen_looks_other: float
 
     @classmethod
     def a_priori(cls, num_people: int, num_clusters: int) -> "ErrorRates":
@@ -99,6 +109,7 @@ class ErrorRates:
             odd=np.full(num_clusters, ODD.mean),
             odd_by_stratum=np.full(NUM_STRATA, ODD.mean),
             looks_other=LOOKS_OTHER.mean,
+            chosen_looks_other=CHOSEN_LOOKS_OTHER.mean,
         )
 
     def largest_change(self, other: "ErrorRates") -> float:
@@ -112,7 +123,8 @@ class ErrorRates:
             (self.odd_by_stratum, other.odd_by_stratum),
         ]
         changes = [float(np.abs(one - two).max()) for one, two in pairs if len(one)]
-        return max(*changes, abs(self.looks_other - other.looks_other))
+        looks = [abs(self.looks_other - other.looks_other), abs(self.chosen_looks_other - other.chosen_looks_other)]
+        return max(*changes, *looks)
 
 
 def summed(owner: Indices, values: Rates, number: int) -> Rates:

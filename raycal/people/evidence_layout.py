@@ -27,6 +27,8 @@ class EvidenceLayout:
     Attributes:
         group: (G,) int64, the content id of each group, ascending.
         slot_group, slot_label: (S,) int64, ascending by group and label.
+        is_random: (G,) bool, whether the group was drawn at random to be labeled alone, and was not chosen otherwise.
+        is_chosen: (G,) bool, whether a group was labeled alone because it was chosen, for instance by a model.
         single_slot, single_person, single_weight: (s,) The slot that a person named for a single image, and the weight
             of this answer. All answers of one person about one group have the sum 1; a second look counts apart,
             because the person then decides between the labels that others gave.
@@ -41,6 +43,8 @@ class EvidenceLayout:
     """
 
     group: Indices
+    is_random: Flags
+    is_chosen: Flags
     slot_group: Indices
     slot_label: Labels
     single_slot: Indices
@@ -91,6 +95,9 @@ class EvidenceLayout:
         person_key = group[single] * (len(rows.people) + 1) + rows.person[single]
         _, by_person = np.unique(2 * person_key + rows.is_look[single], return_inverse=True)
         weight = 1 / np.bincount(by_person)[by_person] if len(single) else np.zeros(0)
+        is_random, is_chosen = np.zeros(len(names), np.bool_), np.zeros(len(names), np.bool_)
+        is_random[group[single[rows.is_audit[single]]]] = True
+        is_chosen[group[single[~rows.is_audit[single]]]] = True
 
         of_cluster = np.flatnonzero(~rows.is_single)
         answers, first, answer = np.unique(rows.answer[of_cluster], return_index=True, return_inverse=True)
@@ -124,6 +131,8 @@ class EvidenceLayout:
         np.maximum.at(largest, same, sizes)
         return cls(
             group=names,
+            is_random=is_random & ~is_chosen,
+            is_chosen=is_chosen,
             slot_group=slots // num_labels,
             slot_label=slots % num_labels,
             single_slot=slot[: len(single)],

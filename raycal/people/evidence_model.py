@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from raycal.people.error_rates import (
+    CHOSEN_LOOKS_OTHER,
     CLUSTER_STRENGTH,
     FALSE_MARK,
     LOOKS_OTHER,
@@ -76,11 +77,15 @@ class EvidenceModel:
         self._single_tells = (num_singles_of > 1)[layout.slot_group[layout.single_slot]] | (num_clusters_of > 0)[
             layout.slot_group[layout.single_slot]
         ]
-        self._member_tells = (has_single | (num_clusters_of > 1))[layout.member_group]
+        # Images that were chosen to be labeled alone are odd more often than the others of their clusters, so they say
+        # nothing about shares among all images.
         was_seen = np.bincount(layout.look_member, minlength=len(layout.member_group)) > 0
-        self._odd_tells = self._member_tells | was_seen
+        self._odd_tells = (layout.is_random | (num_clusters_of > 1))[layout.member_group] | was_seen
         self._in_several = (num_clusters_of > 1)[layout.member_group].astype(np.float64)
-        self._has_both = has_single & (num_clusters_of > 0)
+        has_clusters = num_clusters_of > 0
+        was_seen_anywhere = np.bincount(layout.member_group[was_seen], minlength=layout.num_groups) > 0
+        self._looks_tell = has_clusters & (layout.is_random | was_seen_anywhere)
+        self._chosen_tell = has_clusters & layout.is_chosen
         alone = np.bincount(layout.member_cluster[member_alone], minlength=layout.num_clusters) > 0
         several_people = np.bincount(layout.candidate_cluster[layout.vote_candidate], layout.vote_weight) > 1
         cluster_tells = alone | (layout.neighbors > 0) | several_people if layout.num_clusters else alone
@@ -88,19 +93,20 @@ class EvidenceModel:
 
     def beliefs(self, rates: ErrorRates) -> Beliefs:
         """The beliefs about all images and clusters that follow from error rates."""
-        layout, others, looks_other = self._layout, self._others, rates.looks_other
+        layout, others, looks_other = self._layout, self._others, self._looks_other_of(rates)
         by_person = np.log((1 - rates.single) * others / rates.single)[layout.single_person]
         from_single = summed(layout.single_slot, layout.single_weight * by_person, len(layout.slot_group))
         single, _ = self._slots.normalized(from_single)
-        expected = self._blurred(single, looks_other)
+        marks, although = self._marks_ratio(rates), self._although(rates)
 
         ratio = self._ratio(rates)
         from_votes = layout.vote_weight * np.log((1 - rates.cluster) * others / rates.cluster)[layout.vote_person]
         candidate = summed(layout.vote_candidate, from_votes, len(layout.candidate_label))
-        # What the images that were labeled alone say about the main classes of their clusters.
+        # What the images that were labeled alone say about the main classes of their clusters. If people marked an
+        # image as odd, its other class is no reason to doubt the main one.
         alone, of_member = self._alone, self._alone_place
-        alone_ratio = ratio[self._alone_member]
-        own = expected[layout.option_slot[alone]]
+        alone_ratio = (although / marks)[self._alone_member]
+        own = single[layout.option_slot[alone]]
         rest = self._options_alone.rest(own)
         said = _mixed(own, alone_ratio[of_member])
         said = np.log(said) - np.log(_mixed(rest, alone_ratio))[of_member]
@@ -116,38 +122,50 @@ class EvidenceModel:
         gain -= np.log(_mixed(outside, ratio))[layout.option_member]
         from_clusters = summed(layout.option_slot, gain, len(layout.slot_group))
         look, look_rest = self._slots.normalized(from_clusters)
-        group = layout.slot_group
-        seen = from_single + self._from_marks(rates, inside, outside)
-        blurred = np.log(self._blurred(look, looks_other)) - np.log(self._blurred(look_rest, looks_other))[group]
+        seen = from_single + self._from_marks(marks, although, inside, outside)
+        blurred = self._blurred_odds(look, look_rest, looks_other)
         truth, _ = self._slots.normalized(seen + blurred)
         judged, judged_rest = self._slots.normalized(seen)
-        blurred = np.log(self._blurred(judged, looks_other)) - np.log(self._blurred(judged_rest, looks_other))[group]
+        blurred = self._blurred_odds(judged, judged_rest, looks_other)
         looks, _ = self._slots.normalized(from_clusters + blurred)
         return Beliefs(
             truth=truth, single=single, judged=judged, look=look, looks=looks, candidate=candidate, gain=gain
         )
 
-    def _from_marks(self, rates: ErrorRates, inside: Floats64, outside: Floats64) -> Floats64:
-        """(S,) What marks, and missing marks, say about the class of an image.
-
-        Args:
-            rates: The error rates.
-            inside: (X,) The belief that an option is the main class of the cluster.
-            outside: (M,) The same for each class that is no option.
+    def _marks_ratio(self, rates: ErrorRates) -> Floats64:
+        """(M,) How much more probable the marks, and missing marks, of an image are if it has the main class than if it
+        has another one.
         """
         layout = self._layout
         who, is_mark = layout.look_person, layout.look_is_mark
         others = np.where(is_mark, 1 - rates.missed[who], rates.missed[who])
         main = np.where(is_mark, rates.false_mark[who], 1 - rates.false_mark[who])
-        log_others = summed(layout.look_member, np.log(others), len(layout.member_group))
-        ratio = np.exp(summed(layout.look_member, np.log(main), len(layout.member_group)) - log_others)
-        # If the image has a class, it may be because this is the main one, or although another one is.
-        differs = rates.odd[layout.member_cluster] + rates.looks_other
-        although = differs / np.maximum(1 - differs, 1e-6) / self._others
+        return np.exp(summed(layout.look_member, np.log(main / others), len(layout.member_group)))
+
+    def _although(self, rates: ErrorRates) -> Floats64:
+        """(M,) How much more probable it is that an image has one of the other classes than that it has the main class
+        of its cluster, for each of the others.
+        """
+        odd = rates.odd[self._layout.member_cluster]
+        looks_other = self._looks_other_of(rates)[self._layout.member_group]
+        same = (1 - odd) * (1 - looks_other) + odd * looks_other / self._others
+        ratio: Floats64 = (1 - same) / self._others / same
+        return ratio
+
+    def _from_marks(self, marks: Floats64, although: Floats64, inside: Floats64, outside: Floats64) -> Floats64:
+        """(S,) What marks, and missing marks, say about the class of an image.
+
+        Args:
+            marks: See `_marks_ratio`.
+            although: See `_although`.
+            inside: (X,) The belief that an option is the main class of the cluster.
+            outside: (M,) The same for each class that is no option.
+        """
+        layout = self._layout
         inside = inside / _mixed(inside, although[layout.option_member])
         outside = outside / _mixed(outside, although)
-        said = np.log(1 + (ratio[layout.option_member] - 1) * inside)
-        said -= np.log(1 + (ratio - 1) * outside)[layout.option_member]
+        said = np.log(1 + (marks[layout.option_member] - 1) * inside)
+        said -= np.log(1 + (marks - 1) * outside)[layout.option_member]
         return summed(layout.option_slot, said, len(layout.slot_group))
 
     def rates(self, beliefs: Beliefs, before: ErrorRates) -> ErrorRates:
@@ -180,8 +198,10 @@ class EvidenceModel:
             summed(layout.member_cluster, self._options.sums(of_option) * self._odd_tells, layout.num_clusters),
         )
         right_share = self._right_share(beliefs, before)
+        # Whether a person overlooks odd images is known of those that were drawn at random only. If it were estimated
+        # from images whose class is itself doubtful, much oddness and much overlooking would explain each other.
         seen, who, is_mark = layout.look_member, layout.look_person, layout.look_is_mark
-        tells = self._member_tells[seen]
+        tells = layout.is_random[layout.member_group[seen]]
         right = self._options.sums(of_option * right_share)[seen] * tells
         other = self._options.sums(of_option * (1 - right_share))[seen] * tells
         missed = MISSED.by_group(
@@ -189,6 +209,9 @@ class EvidenceModel:
             self._missed + self._found + summed(who, other, num_people),
         )
         false_mark = FALSE_MARK.by_group(summed(who, right * is_mark, num_people), summed(who, right, num_people))
+        shares = self._looks_other(beliefs, before)
+        looks_other = LOOKS_OTHER.of(shares[self._looks_tell])
+        chosen = CHOSEN_LOOKS_OTHER.of(shares[self._chosen_tell])
         return ErrorRates(
             single=single,
             cluster=cluster,
@@ -196,8 +219,13 @@ class EvidenceModel:
             false_mark=false_mark,
             odd=odd_rates,
             odd_by_stratum=by_stratum,
-            looks_other=self._looks_other(beliefs, before.looks_other),
+            looks_other=min(looks_other, chosen),
+            chosen_looks_other=chosen,
         )
+
+    def _looks_other_of(self, rates: ErrorRates) -> Floats64:
+        """(G,) The probability that an image looks like another class than its own."""
+        return np.where(self._layout.is_chosen, rates.chosen_looks_other, rates.looks_other)
 
     def _ratio(self, rates: ErrorRates) -> Floats64:
         """(M,) How much more probable it is that an image is in its cluster because it is odd, for each class that is
@@ -207,9 +235,22 @@ class EvidenceModel:
         ratio: Floats64 = odd / (1 - odd) / self._others
         return ratio
 
-    def _blurred(self, belief: Floats64, looks_other: float) -> Floats64:
+    def _blurred(self, belief: Floats64, looks_other: Floats64) -> Floats64:
         """The belief in the look of an image from the belief in its class, or the other way round."""
         return (1 - looks_other) * belief + looks_other / self._others * (1 - belief)
+
+    def _blurred_odds(self, belief: Floats64, rest: Floats64, looks_other: Floats64) -> Floats64:
+        """(S,) The log odds of the look of an image from the belief in its class, or the other way round.
+
+        Args:
+            belief: (S,) The belief in each named class.
+            rest: (G,) The belief in each class that is not named.
+            looks_other: See `_looks_other_of`.
+        """
+        group = self._layout.slot_group
+        other = np.log(self._blurred(rest, looks_other))
+        odds: Floats64 = np.log(self._blurred(belief, looks_other[group])) - other[group]
+        return odds
 
     def _without(self, belief: Floats64, gain: Floats64) -> tuple[Floats64, Floats64]:
         """(X,) The belief in an option without the evidence of its cluster; (M,) in each class that is no option."""
@@ -241,19 +282,20 @@ class EvidenceModel:
         slot = self._layout.option_slot
         own, _ = self._without(beliefs.look, beliefs.gain)
         look = own / _mixed(own, self._ratio(rates)[self._layout.option_member])
-        by_look, judged = self._blurred(look, rates.looks_other), beliefs.judged[slot]
+        looks_other = self._looks_other_of(rates)[self._layout.slot_group[slot]]
+        by_look, judged = self._blurred(look, looks_other), beliefs.judged[slot]
         other = (1 - by_look) * (1 - judged) / self._others
         found: Floats64 = by_look * judged / np.maximum(by_look * judged + other, 1e-300)
         return found
 
-    def _looks_other(self, beliefs: Beliefs, looks_other: float) -> float:
-        """The share of images that look like another class, by those that have both kinds of evidence."""
-        slots = self._slots
-        by_both = slots.sums(beliefs.single * beliefs.look)
-        by_both += slots.rest(beliefs.single) * slots.rest(beliefs.look) * slots.num_unnamed
+    def _looks_other(self, beliefs: Beliefs, rates: ErrorRates) -> Floats64:
+        """(G,) The probability that an image looks like another class than its own, by all evidence."""
+        slots, looks_other = self._slots, self._looks_other_of(rates)
+        by_both = slots.sums(beliefs.judged * beliefs.look)
+        by_both += slots.rest(beliefs.judged) * slots.rest(beliefs.look) * slots.num_unnamed
         same, other = (1 - looks_other) * by_both, looks_other / self._others * (1 - by_both)
-        wrong = (other / np.maximum(same + other, 1e-300))[self._has_both]
-        return LOOKS_OTHER.updated(float(wrong.sum()), len(wrong))
+        found: Floats64 = other / np.maximum(same + other, 1e-300)
+        return found
 
 
 def _mixed(belief: Floats64, ratio: Floats64) -> Floats64:

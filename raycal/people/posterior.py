@@ -12,9 +12,13 @@ Beta priors, and with two layers, because one answer about a cluster labels many
 - *Images of clusters.* A model puts images into the same cluster because they look alike to it. An image looks like the
   main class of its cluster unless it is odd, which it is with a probability that each cluster has of its own.
 - *Looks.* An image looks like another class than its own with the probability h, and then it gets into clusters of that
-  class in every round. So however many clusters agree, the error of their label is not below h.
+  class in every round. So however many clusters agree, the error of their label is not below h. Most single images are
+  asked because a model is unsure about them, and these look like another class more often than the rest of their
+  clusters. So they have a probability h of their own, and only images that were drawn at random (audits), or were seen
+  in a cluster, say how often the others do.
 - *Marks.* People see some images of a cluster, and judge these themselves: they mark an image of another class than the
-  main one with the probability 1 - m, and an image of the main class with the probability f.
+  main one with the probability 1 - m, and an image of the main class with the probability f. An image that was marked
+  and got another class alone is no reason to doubt the label of its cluster.
 
 Repeated evidence is not independent, and does not count as if it were. Clusters that have hardly changed count as one
 cluster (see `same_clusters`): the membership of an image counts once, and so do the answers of one person, because who

@@ -4,6 +4,7 @@ from dataclasses import fields, replace
 
 import numpy as np
 import pytest
+from digit_bots import NUM_CLASSES, DigitBots
 from evidence_bots import TEAM, Bots, single
 
 from raycal.algorithm.records import Indices, Kind
@@ -38,7 +39,7 @@ def known_rates(num_people: int, num_clusters: int, **changes: float) -> ErrorRa
     """The means of the priors, except for some rates that all people or clusters share."""
     rates = ErrorRates.a_priori(num_people, num_clusters)
     values = {
-        name: value if name == "looks_other" else np.full(getattr(rates, name).shape, value)
+        name: value if name.endswith("looks_other") else np.full(getattr(rates, name).shape, value)
         for name, value in changes.items()
     }
     return replace(rates, **values)
@@ -110,15 +111,42 @@ def test_other_clusters_confirm_who_belongs_to_a_class_up_to_the_share_of_look_a
     assert found[0, 3] == pytest.approx(1 - 0.03, abs=0.002)
 
 
-def test_few_single_labels_show_that_the_label_of_a_cluster_was_ill_chosen() -> None:
+def audit(who: str, label: int, index: int) -> OtherAnswer:
+    return single(who, 0, label, index, is_audit=True)
+
+
+def test_few_random_images_show_that_the_label_of_a_cluster_was_ill_chosen() -> None:
     rates = known_rates(2, 1, cluster=0.05, single=0.05)
-    answers = [cluster("ana", 3, np.arange(60)), *(single("bo", 0, 8, index) for index in range(4))]
-    right = [cluster("ana", 3, np.arange(60)), *(single("bo", 0, 3, index) for index in range(4))]
-    one_odd = [*right, single("bo", 0, 8, 4)]
+    answers = [cluster("ana", 3, np.arange(60)), *(audit("bo", 8, index) for index in range(4))]
+    right = [cluster("ana", 3, np.arange(60)), *(audit("bo", 3, index) for index in range(4))]
+    one_odd = [*right, audit("bo", 8, 4)]
 
     assert probabilities(*answers, rates=rates)[59, 3] < 0.05
     assert probabilities(*right, rates=rates)[59, 3] > 0.9
     assert probabilities(*one_odd, rates=rates)[59, 3] > 0.9
+
+
+def test_images_that_a_model_was_unsure_about_say_less_about_their_cluster_than_random_ones() -> None:
+    rates = known_rates(2, 1, cluster=0.02, single=0.02, looks_other=0.02, chosen_looks_other=0.3)
+    everything = cluster("ana", 3, np.arange(60))
+    random = probabilities(everything, *(audit("bo", 8, index) for index in range(2)), rates=rates)
+    chosen = probabilities(everything, *(single("bo", 0, 8, index) for index in range(2)), rates=rates)
+
+    assert random[59, 3] < 0.6
+    assert chosen[59, 3] > random[59, 3] + 0.2
+    assert chosen[0, 8] > 0.9
+
+
+def test_marked_images_that_get_another_class_alone_do_not_make_their_cluster_doubtful() -> None:
+    everything, odd = np.arange(60), np.arange(3)
+    rates = known_rates(1, 1, cluster=0.02, single=0.02, chosen_looks_other=0.04)
+    rest = cluster("ana", 3, everything[3:], marked=odd, seen=everything[:20])
+    before = probabilities(rest, rates=rates)
+    after = probabilities(rest, *(single("ana", 0, 8, index) for index in odd.tolist()), rates=rates)
+
+    assert after[59, 3] == pytest.approx(before[59, 3], abs=0.01)
+    assert before[59, 3] > 0.85
+    assert {index: after[index, 8] > 0.97 for index in range(3)} == dict.fromkeys(range(3), True)
 
 
 def test_image_that_a_person_saw_and_did_not_mark_is_more_certain() -> None:
@@ -186,7 +214,6 @@ def test_probes_say_what_a_person_misses() -> None:
     assert few.probability[10] > many.probability[10]
 
 
-# How often the best class is right differs from its probability by at most two points, on average over its deciles.
 SCENES = {
     "independent errors": Bots(),
     "images that look like another class": Bots(look_alike=0.04, odd=0.02),
@@ -206,6 +233,17 @@ def best(found: LabelPosterior) -> tuple[Indices, Indices, np.ndarray]:
     return found.group[last], found.label[last], found.probability[last]
 
 
+def calibration(belief: np.ndarray, is_right: np.ndarray) -> float:
+    """How much the share of right labels differs from their probability, on average over the deciles of it."""
+    decile = np.minimum((belief * 10).astype(int), 9)
+    return float(
+        sum(
+            abs(is_right[decile == one].mean() - belief[decile == one].mean()) * np.mean(decile == one)
+            for one in np.unique(decile)
+        )
+    )
+
+
 @pytest.mark.parametrize("name", SCENES)
 def test_probabilities_are_calibrated_on_bots(name: str) -> None:
     bots, beliefs, hits = SCENES[name], [], []
@@ -217,17 +255,38 @@ def test_probabilities_are_calibrated_on_bots(name: str) -> None:
         hits.append(labels == labeled.truth[images])
         assert found.num_passes < MAX_PASSES
     belief, is_right = np.concatenate(beliefs), np.concatenate(hits)
-    decile = np.minimum((belief * 10).astype(int), 9)
-    error = sum(
-        abs(is_right[decile == one].mean() - belief[decile == one].mean()) * np.mean(decile == one)
-        for one in np.unique(decile)
-    )
 
     assert abs(belief.mean() - is_right.mean()) < 0.01
-    assert error < 0.02
+    assert calibration(belief, is_right) < 0.02
     # The test would notice probabilities that say nothing: there are wrong labels, and improbable ones.
     assert 0.5 < is_right.mean() < 1
     assert belief.min() < 0.7
+
+
+@pytest.mark.parametrize(
+    "bots",
+    [
+        DigitBots(),
+        DigitBots(team={"ana": 0.03}, of_clusters=0.01, rounds=4),
+        DigitBots(team={"ana": 0.02, "bo": 0.05}, of_clusters=0.02, rounds=4, singles_first=True),
+    ],
+    ids=["careful person", "one person", "two people"],
+)
+def test_probabilities_are_calibrated_if_a_model_chooses_the_single_images(bots: DigitBots) -> None:
+    beliefs, hits = [], []
+    for seed in SEEDS:
+        labeled = bots.label(seed)
+        evidence = labeled.evidence
+        images, labels, probability = best(posterior(evidence, np.arange(len(labeled.truth)), NUM_CLASSES))
+        is_of_cluster = ~np.isin(images, evidence.index[evidence.is_single])
+        beliefs.append(probability[is_of_cluster])
+        hits.append((labels == labeled.truth[images])[is_of_cluster])
+    belief, is_right = np.concatenate(beliefs), np.concatenate(hits)
+
+    assert len(belief) > 2000
+    assert 0.9 < is_right.mean() < 0.99
+    assert abs(belief.mean() - is_right.mean()) < 0.03
+    assert calibration(belief, is_right) < 0.03
 
 
 def test_error_rates_of_people_are_recovered() -> None:

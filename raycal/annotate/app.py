@@ -21,6 +21,7 @@ from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse, Response, StreamingResponse
 
+from raycal.annotate.attempts import AttemptLimit
 from raycal.annotate.gate import LOG_IN, MISTAKE, Gate, Receive, Refusal, Scope, Send, last_of, refusal_body
 from raycal.annotate.interfaces import Json, Pictures, Project
 from raycal.annotate.live_state import LiveState
@@ -36,8 +37,9 @@ from raycal.annotate.messages import (
     Rows,
     problem_sentence,
 )
-from raycal.annotate.security import OWNER, SESSION_SECONDS, AttemptLimit, Person, Site, Tokens
+from raycal.annotate.site import Site
 from raycal.annotate.static_files import FOLDER, INDEX, StaticFile, etag_of, static_files
+from raycal.annotate.tokens import OWNER, SESSION_SECONDS, Person, Tokens
 from raycal.data.pictures import media_type
 from raycal.errors import InputError, RaycalError
 

@@ -16,8 +16,8 @@ from raycal.annotate.opening import OpeningProject
 from raycal.annotate.reporting import Reporter
 from raycal.annotate.rounds import Rounds
 from raycal.annotate.samples import Opened, ProjectSamples
-from raycal.annotate.security import Tokens, checked_name
 from raycal.annotate.serve import DEFAULT_PORT, ServerOptions, listen, serve
+from raycal.annotate.tokens import Tokens, checked_name
 from raycal.annotate.worker import Task
 from raycal.capacity.allocate import Node
 from raycal.capacity.machine import this_machine

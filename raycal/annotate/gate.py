@@ -8,7 +8,8 @@ from collections.abc import Awaitable, Callable, Mapping, MutableMapping
 from pathlib import Path
 from typing import Any
 
-from raycal.annotate.security import HEADERS, Person, Site, Tokens
+from raycal.annotate.site import HEADERS, Site
+from raycal.annotate.tokens import Person, Tokens
 
 Message = MutableMapping[str, Any]
 Scope = MutableMapping[str, Any]

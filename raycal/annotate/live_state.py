@@ -6,7 +6,7 @@ import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 
 from raycal.annotate.interfaces import Json
-from raycal.annotate.security import Person
+from raycal.annotate.tokens import Person
 
 INTERVAL = 0.5
 # A comment is sent after this many seconds without a change, so that a connection without a reader is noticed.

@@ -13,7 +13,8 @@ from types import TracebackType
 from typing import Self
 
 from raycal.annotate.interfaces import Pictures, Project
-from raycal.annotate.security import Site, Tokens, is_loopback
+from raycal.annotate.site import Site, is_loopback
+from raycal.annotate.tokens import Tokens
 from raycal.errors import InputError, one_line
 from raycal.signals import catch_signals, exit_code
 

@@ -14,7 +14,7 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from raycal.annotate.app import AnnotationApp
 from raycal.annotate.gate import refusal_body
-from raycal.annotate.security import HEADERS
+from raycal.annotate.site import HEADERS
 
 MAX_HEADER_BYTES = 32 * 1024
 # A connection on which a request has begun, but whose headers do not arrive in this time, is closed.

@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 from in_memory import Client, InMemoryPictures, InMemoryProject, token_of
 
-from raycal.annotate.security import Tokens
 from raycal.annotate.serve import AnnotationServer, ServerOptions
+from raycal.annotate.tokens import Tokens
 from raycal.storage.folder import Folder
 
 

@@ -20,8 +20,8 @@ from uuid import uuid4
 
 from in_memory import InMemoryPictures, InMemoryProject, answered
 
-from raycal.annotate.security import Tokens
 from raycal.annotate.serve import AnnotationServer, ServerOptions
+from raycal.annotate.tokens import Tokens
 from raycal.storage.folder import Folder
 
 IMAGES = 10**6

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 from in_memory import Client, InMemoryProject, answered
 
-from raycal.annotate.security import Tokens
 from raycal.annotate.serve import AnnotationServer
+from raycal.annotate.tokens import Tokens
 
 
 class Events:

@@ -17,8 +17,8 @@ from pathlib import Path
 import pytest
 from in_memory import Client, InMemoryPictures, InMemoryProject, token_of
 
-from raycal.annotate.security import Tokens
 from raycal.annotate.serve import AnnotationServer, ServerOptions, listen, serve
+from raycal.annotate.tokens import Tokens
 from raycal.errors import InputError
 from raycal.storage.folder import Folder
 
@@ -361,7 +361,7 @@ SCRIPT = textwrap.dedent(
     from pathlib import Path
     sys.path.insert(0, sys.argv[2])
     from in_memory import InMemoryPictures, InMemoryProject
-    from raycal.annotate.security import Tokens
+    from raycal.annotate.tokens import Tokens
     from raycal.annotate.serve import ServerOptions, serve
     from raycal.output import run
     from raycal.storage.folder import Folder

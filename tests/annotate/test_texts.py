@@ -27,8 +27,8 @@ from raycal.annotate.exporting import labeled_samples, people_record, read_book
 from raycal.annotate.opening import OpeningProject, StillOpeningError
 from raycal.annotate.rounds import Rounds
 from raycal.annotate.samples import ProjectSamples
-from raycal.annotate.security import Tokens
 from raycal.annotate.serve import AnnotationServer, ServerOptions
+from raycal.annotate.tokens import Tokens
 from raycal.annotate.worker import Task
 from raycal.config import ExperimentConfig, WorkerSettings
 from raycal.data import ImageDataset, TextDataset, Texts

@@ -22,16 +22,6 @@ TRUTH = np.arange(NUM_IMAGES) // 3 % 5
 SIZE = 10
 
 
-class Clock:
-    """A clock that the test moves."""
-
-    def __init__(self) -> None:
-        self.now = 1000.0
-
-    def __call__(self) -> float:
-        return self.now
-
-
 def dataset(class_names: Sequence[str] = ()) -> ImageDataset:
     return ImageDataset(
         images=np.zeros((NUM_IMAGES, 1, 1, 3), np.uint8),

@@ -4,16 +4,9 @@ import random
 from collections.abc import Iterable, Sequence
 
 import pytest
+from set_clock import Clock
 
 from raycal.people.desk import GONE_SECONDS, RESERVED_SECONDS, Desk
-
-
-class Clock:
-    def __init__(self) -> None:
-        self.now = 1000.0
-
-    def __call__(self) -> float:
-        return self.now
 
 
 @pytest.fixture

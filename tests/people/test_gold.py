@@ -9,7 +9,7 @@ import pytest
 from small_project import TEST_ROWS, TRAIN_ROWS, TRUTH, Page, answer, event_id, project, samples, undo
 
 from raycal.algorithm.questions import StepQuestions
-from raycal.annotate.security import OWNER as OWNER_ROLE
+from raycal.annotate.tokens import OWNER as OWNER_ROLE
 from raycal.people.check_ids import check_of
 from raycal.people.checks import CheckRates
 from raycal.people.events import Answered, Purpose

@@ -12,11 +12,11 @@ from uuid import UUID
 
 import numpy as np
 import pytest
+from set_clock import Clock
 from small_project import (
     SIZE,
     TEST_ROWS,
     TRAIN_ROWS,
-    Clock,
     Page,
     answer,
     clusters,

@@ -13,8 +13,8 @@ from small_project import NUM_IMAGES, TRAIN_ROWS, clusters, dataset
 from small_project import project as small_project
 
 from raycal.algorithm.questions import Probe, StepQuestions
-from raycal.annotate.security import Tokens
 from raycal.annotate.serve import AnnotationServer, ServerOptions
+from raycal.annotate.tokens import Tokens
 from raycal.data.pictures import Pictures
 from raycal.people.events import Answered
 from raycal.people.log import read_events

@@ -14,8 +14,8 @@ from real import Annotator
 from small_project import NUM_IMAGES, answer, dataset, samples
 from small_project import project as small_project
 
-from raycal.annotate.security import Tokens
 from raycal.annotate.serve import AnnotationServer, ServerOptions
+from raycal.annotate.tokens import Tokens
 from raycal.data.pictures import Pictures
 from raycal.people.checks import CheckRates
 from raycal.people.events import Answered, Purpose

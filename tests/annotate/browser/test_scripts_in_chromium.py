@@ -7,9 +7,9 @@ from real import Annotator
 from small_project import dataset, samples
 from small_project import project as small_project
 
-from raycal.annotate.security import Tokens
 from raycal.annotate.serve import AnnotationServer, ServerOptions
 from raycal.annotate.static_files import FOLDER
+from raycal.annotate.tokens import Tokens
 from raycal.data.pictures import Pictures
 from raycal.people.project import OPEN
 from raycal.storage.folder import Folder

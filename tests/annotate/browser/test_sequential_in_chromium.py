@@ -13,8 +13,8 @@ from scipy.stats import beta
 from small_project import NUM_IMAGES, clusters, dataset
 from small_project import project as small_project
 
-from raycal.annotate.security import Tokens
 from raycal.annotate.serve import AnnotationServer, ServerOptions
+from raycal.annotate.tokens import Tokens
 from raycal.data.pictures import Pictures
 from raycal.people.looks import Looks
 from raycal.people.project import OPEN

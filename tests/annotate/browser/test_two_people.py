@@ -14,8 +14,8 @@ from small_project import Clock, clusters, dataset, halve, samples
 from small_project import project as small_project
 
 from raycal.algorithm.questions import StepQuestions
-from raycal.annotate.security import Tokens
 from raycal.annotate.serve import AnnotationServer, ServerOptions
+from raycal.annotate.tokens import Tokens
 from raycal.data.pictures import Pictures
 from raycal.people.events import Answered
 from raycal.people.fold import fold

@@ -1,17 +1,15 @@
-"""Decides who may use the annotation server: links with tokens, sessions, host names and origins.
+"""Decides who may use the annotation server: links with tokens, and sessions.
 
-This module uses no HTTP library. Neither tokens nor the names of people are ever printed or logged here.
+Neither tokens nor the names of people are ever printed or logged here.
 """
 
 import hmac
-import ipaddress
 import json
 import re
 import secrets
 import threading
 import time
 import unicodedata
-from collections import OrderedDict, deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
 from dataclasses import asdict, dataclass, replace
@@ -27,18 +25,6 @@ from raycal.storage.folder import Folder
 Role = Literal["owner", "annotator"]
 OWNER: Role = "owner"
 
-# Sent with every response. `form-action` and `base-uri` do not fall back to `default-src`.
-HEADERS = {
-    "Content-Security-Policy": (
-        "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob:; connect-src 'self'; "
-        "frame-ancestors 'none'; base-uri 'none'; form-action 'none'"
-    ),
-    "X-Content-Type-Options": "nosniff",
-    "Referrer-Policy": "no-referrer",
-    "Cross-Origin-Opener-Policy": "same-origin",
-    "Cross-Origin-Resource-Policy": "same-origin",
-}
-
 ACCESS_FILE = "access.json"
 TOKEN_BYTES = 32
 MAX_NAME = 64
@@ -47,13 +33,6 @@ SESSIONS_PER_PERSON = 20
 SESSION_SECONDS = 30 * 24 * 3600.0
 LOCK_SECONDS = 10.0
 
-# The number of wrong tokens that one address may send in a period before it has to wait.
-WRONG_TOKENS = 10
-WRONG_TOKEN_SECONDS = 60.0
-MAX_ADDRESSES = 10_000
-
-LOOPBACK_NAME = "localhost"
-HOST = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+)(?::[0-9]{1,5})?")
 # Control, bidirectional, private and unassigned characters, and separators of lines and paragraphs.
 FORBIDDEN_IN_NAMES = ("C", "Zl", "Zp")
 JOINERS = "\u200c\u200d"  # these characters are invisible, but some writing systems need them
@@ -334,108 +313,6 @@ def checked_name(name: str) -> str:
     if any(unicodedata.category(sign).startswith(FORBIDDEN_IN_NAMES) for sign in normal if sign not in JOINERS):
         raise InputError(f"{normal!r}: the name of a person must not contain control characters")
     return normal
-
-
-class AttemptLimit:
-    """Limits how many wrong tokens an address may send.
-
-    Args:
-        most: The number of wrong tokens in a period after which the address has to wait.
-        seconds: The length of the period.
-        now: A clock that never goes back.
-    """
-
-    def __init__(
-        self,
-        most: int = WRONG_TOKENS,
-        seconds: float = WRONG_TOKEN_SECONDS,
-        now: Callable[[], float] = time.monotonic,
-    ) -> None:
-        self._most, self._seconds, self._now = most, seconds, now
-        self._attempts: OrderedDict[str, deque[float]] = OrderedDict()
-
-    def seconds_to_wait(self, address: str) -> float:
-        """The seconds until the address may try again; 0 if it may try now."""
-        attempts = self._attempts.get(address)
-        if attempts is None or len(attempts) < self._most:
-            return 0.0
-        return max(0.0, attempts[0] + self._seconds - self._now())
-
-    def count(self, address: str) -> None:
-        """Count a wrong token of the address."""
-        self._attempts.setdefault(address, deque(maxlen=self._most)).append(self._now())
-        self._attempts.move_to_end(address)
-        while len(self._attempts) > MAX_ADDRESSES:
-            self._attempts.popitem(last=False)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Site:
-    """The addresses under which the server may be used.
-
-    A page of another site can make a browser send requests here: by a name that it lets point to this machine (DNS
-    rebinding), or simply with the address of this server. The first is seen in the header `Host`, the second in the
-    headers `Origin` and `Sec-Fetch-Site`.
-
-    Attributes:
-        names: Host names besides those of the loopback interface, in lower case, without a port.
-        has_tls: Whether this server itself speaks TLS.
-        is_behind_proxy: Whether a reverse proxy passes the requests on, so that its headers are trusted.
-    """
-
-    names: frozenset[str] = frozenset()
-    has_tls: bool = False
-    is_behind_proxy: bool = False
-
-    def allows_host(self, host: str, local_address: str = "") -> bool:
-        """Whether a request may name this host.
-
-        Args:
-            host: The header `Host`; the port is not looked at, because it differs behind an SSH tunnel.
-            local_address: The IP address at which the connection arrived. It may be named, because a browser that
-                names an IP address was not deceived by a name.
-        """
-        match = HOST.fullmatch(host)
-        if match is None:
-            return False
-        name = match[1].lower().strip("[]").removesuffix(".")
-        address = _ip_address(name)
-        if address is not None:
-            return address.is_loopback or address == _ip_address(local_address) or name in self.names
-        return name == LOOPBACK_NAME or name in self.names
-
-    def allows_origin(self, host: str, origin: str | None, fetch_site: str | None, scheme: str | None) -> bool:
-        """Whether the page that sends a request was served from here.
-
-        Every browser sends one of these headers with a POST. A request without them comes from a program, which no
-        other site can deceive.
-
-        Args:
-            host: The header `Host`.
-            origin: The header `Origin`, if there is one.
-            fetch_site: The header `Sec-Fetch-Site`, if there is one.
-            scheme: The scheme by which the browser reached the server; None if only the proxy knows.
-        """
-        if fetch_site is not None and fetch_site.lower() != "same-origin":
-            return False
-        if origin is None:
-            return True
-        schemes = ("http", "https") if scheme is None else (scheme,)
-        return origin.lower() in {f"{name}://{host.lower()}" for name in schemes}
-
-
-def is_loopback(host: str) -> bool:
-    """Whether a host name or an IP address means the loopback interface."""
-    address = _ip_address(host.strip("[]"))
-    return host.lower() == LOOPBACK_NAME if address is None else address.is_loopback
-
-
-def _ip_address(text: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
-    try:
-        address = ipaddress.ip_address(text)
-    except ValueError:
-        return None
-    return getattr(address, "ipv4_mapped", None) or address
 
 
 def _new_secret() -> str:

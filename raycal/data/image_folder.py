@@ -25,7 +25,7 @@ class ImageFolder(WithSubset):
 
     Images of a class may lie in nested folders. Files and folders whose names begin with a dot are ignored; all other
     files that are not used are counted in the notes of `inspect`. `raycal.data.layout` describes which names of splits
-    are known and what is skipped, `raycal.data.decode` which size and mode the images get.
+    are known and what is skipped, `raycal.data.decode` and `raycal.data.one_image` which size and mode the images get.
 
     Args:
         root: The folder.

@@ -1,9 +1,9 @@
 """Makes pictures of the images of a dataset, for people to look at: thumbnails, large pictures, and the squares that
 the model sees.
 
-A picture is decoded from the original file, under the limits of `raycal.data.decode`, and encoded again. So a picture
-has none of the file's metadata, and no original file is ever sent to a browser. Images that did not come from one file
-each are taken from the array of the dataset.
+A picture is decoded from the original file, under the limits of `raycal.data.one_image`, and encoded again. So it has
+none of the file's metadata, and no original file is ever sent to a browser. Images that did not come from one file each
+are taken from the array of the dataset.
 
 Thumbnails of files are kept in the cache, in one file that is only ever appended to, with their offsets in a second
 file. An entry counts only if its checksum is right, so unfinished entries of killed processes do no harm. If these two
@@ -31,8 +31,9 @@ import numpy as np
 
 from raycal.data.cache import cache_dir, evict
 from raycal.data.content import DIGEST_BYTES, Digests
-from raycal.data.decode import NUM_THREADS, large_images_may_be_opened, whole_image
+from raycal.data.decode import NUM_THREADS
 from raycal.data.image_dataset import ImageDataset
+from raycal.data.one_image import large_images_may_be_opened, whole_image
 from raycal.data.places import FilePlace
 from raycal.errors import RaycalError, printable
 

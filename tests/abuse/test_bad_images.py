@@ -14,7 +14,7 @@ import pytest
 from PIL import Image
 from refusal import Refuse, expect
 
-from raycal.data.decode import decode_image
+from raycal.data.one_image import decode_image
 
 DATASET = "dataset={name: image_folder, root: images}"
 RIGHT = "; replace or remove them"
@@ -212,7 +212,7 @@ def test_bomb_takes_no_memory(images: Path) -> None:
     path.write_bytes(png(40_000, 40_000, zlib.compress(bytes(5001 * 40_000), 9)))
     code = (
         "import resource, sys; from pathlib import Path; from PIL import Image; import numpy;"
-        "from raycal.data.decode import decode_image; Image.init();"
+        "from raycal.data.one_image import decode_image; Image.init();"
         "used = int(Path('/proc/self/statm').read_text().split()[0]) * resource.getpagesize();"
         "resource.setrlimit(resource.RLIMIT_AS, (used + 2**29, used + 2**29));"
         "print(decode_image(Path(sys.argv[1]), side=32))"

@@ -10,9 +10,9 @@ from PIL import Image
 from torchvision.datasets.folder import default_loader
 from torchvision.transforms import CenterCrop, Compose, Resize
 
-from raycal.data.decode import decode_image
 from raycal.data.image_dataset import ImageDataset
 from raycal.data.image_folder import ImageFolder, list_images
+from raycal.data.one_image import decode_image
 from raycal.errors import InputError
 
 WriteImage = Callable[..., Path]

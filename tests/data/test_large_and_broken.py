@@ -11,8 +11,8 @@ import pytest
 from PIL import Image
 
 from raycal.data import datasets
-from raycal.data.decode import decode_image
 from raycal.data.manifest import manifest_of
+from raycal.data.one_image import decode_image
 from raycal.errors import InputError
 
 

@@ -310,7 +310,7 @@ def test_script_predicts_what_the_learner_predicts(
     ("mode", "size"), [("L", (31, 64)), ("P", (20, 20)), ("RGBA", (16, 16)), ("I;16", (40, 30)), ("RGB", (5000, 4000))]
 )
 def test_script_decodes_images_as_raycal_does(mode: str, size: tuple[int, int], exported: Path, tmp_path: Path) -> None:
-    from raycal.data.decode import decode_image
+    from raycal.data.one_image import decode_image
 
     rng = np.random.default_rng(1)
     small = rng.integers(0, 256, (8, 8, 4), np.uint8)

@@ -22,7 +22,7 @@ from raycal.annotate.worker import Task
 from raycal.capacity.allocate import Node
 from raycal.capacity.machine import this_machine
 from raycal.config import ExperimentConfig, load_sweep
-from raycal.config.labels import image_root
+from raycal.config.dataset_names import image_root
 from raycal.config.people import asks_people
 from raycal.data import ImageDataset, LoadedDataset
 from raycal.data.image_dataset import noun_of_dataset

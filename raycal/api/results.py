@@ -8,7 +8,8 @@ from typing import Any, get_args
 import pandas as pd
 
 from raycal.api.wording import in_python_words
-from raycal.config.labels import dataset_labels, setting_values, trial_labels, varied_settings
+from raycal.config.dataset_names import dataset_labels
+from raycal.config.labels import setting_values, trial_labels, varied_settings
 from raycal.config.strict import did_you_mean
 from raycal.errors import InputError, counted
 from raycal.report.runs import Runs, Trial, read_runs

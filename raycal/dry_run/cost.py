@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from raycal.capacity.allocate import Allocation
 from raycal.config import ExperimentConfig, Sweep
-from raycal.config.labels import image_root
+from raycal.config.dataset_names import image_root
 from raycal.config.loop_settings import loop_settings
 from raycal.data import DatasetInfo
 from raycal.dry_run.prices import CLOUDS, offers

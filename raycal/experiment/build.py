@@ -18,7 +18,7 @@ from raycal.algorithm.randomness import stream
 from raycal.algorithm.records import Labels
 from raycal.config import ExperimentConfig, WorkerSettings
 from raycal.config.component import FeaturesConfig, NetworkConfig, weights_setting
-from raycal.config.labels import data_place
+from raycal.config.dataset_names import data_place
 from raycal.config.people import asks_people
 from raycal.data import Dataset, LoadedDataset, datasets
 from raycal.data.image_dataset import UNLABELED

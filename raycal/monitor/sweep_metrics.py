@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from raycal.config import ExperimentConfig
-from raycal.config.labels import dataset_names, image_root
+from raycal.config.dataset_names import dataset_names, image_root
 from raycal.storage.results import SECONDS, IterationRecord, TimedRecord
 from raycal.storage.run_dir import TrialState
 

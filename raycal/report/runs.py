@@ -8,11 +8,10 @@ from raycal.algorithm.expert import experts
 from raycal.algorithm.guessing import guessing_accuracy
 from raycal.algorithm.scenario import Ask
 from raycal.config import ExperimentConfig
+from raycal.config.dataset_names import dataset_name, dataset_names
 from raycal.config.labels import (
     ABSENT,
     concerns,
-    dataset_name,
-    dataset_names,
     experiment_labels,
     named_settings,
     scenario_names,

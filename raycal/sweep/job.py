@@ -12,7 +12,8 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from raycal.config import ExperimentConfig, Sweep, load_sweep
-from raycal.config.labels import image_root, say_more, trial_labels
+from raycal.config.dataset_names import image_root
+from raycal.config.labels import say_more, trial_labels
 from raycal.config.overrides import Overrides
 from raycal.config.people import asks_people
 from raycal.data import DatasetInfo

@@ -10,7 +10,8 @@ from pathlib import Path
 
 from raycal.config import ExperimentConfig
 from raycal.config.component import NetworkConfig, published_weights, weights_setting
-from raycal.config.labels import dataset_names, is_long_label
+from raycal.config.dataset_names import dataset_names
+from raycal.config.labels import is_long_label
 from raycal.config.people import asks_people
 from raycal.data import DatasetInfo
 from raycal.errors import InputError, printable

@@ -3,7 +3,8 @@
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from raycal.config.labels import condition_labels, dataset_labels, dataset_names, trial_labels
+from raycal.config.dataset_names import dataset_labels, dataset_names
+from raycal.config.labels import condition_labels, trial_labels
 from raycal.storage.sweep_dir import SweepPlan
 
 

@@ -11,7 +11,7 @@ from mlflow.utils.mlflow_tags import MLFLOW_DATASET_CONTEXT, MLFLOW_GIT_COMMIT, 
 from raycal import __version__
 from raycal.algorithm.scenario import Ask
 from raycal.config import DEFAULT_ACQUISITION, ExperimentConfig
-from raycal.config.labels import data_place, dataset_name
+from raycal.config.dataset_names import data_place, dataset_name
 from raycal.tracking.names import UNNAMED, Names
 
 KIND, FOLDER, EXPERIMENT_ID, STATUS = "raycal.kind", "raycal.folder", "raycal.experiment_id", "raycal.status"

@@ -8,7 +8,7 @@ import yaml
 
 from raycal.annotate.folder_file import ProjectFile
 from raycal.config import load_sweep
-from raycal.config.labels import image_root
+from raycal.config.dataset_names import image_root
 from raycal.errors import InputError
 from raycal.experiment import build
 

@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 
 from raycal.config import ExperimentConfig, Sweep, load_sweep
-from raycal.config.labels import dataset_names
+from raycal.config.dataset_names import dataset_names
 from raycal.dry_run.cost import print_estimate
 from raycal.errors import InputError, counted
 from raycal.experiment import build

@@ -4,10 +4,10 @@ import pytest
 from small_iterations import experiment
 
 from raycal.config import ExperimentConfig
+from raycal.config.dataset_names import dataset_names
 from raycal.config.labels import (
     concerns,
     condition_labels,
-    dataset_names,
     experiment_labels,
     named_settings,
     trial_labels,

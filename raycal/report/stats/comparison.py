@@ -4,7 +4,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from raycal.config.labels import dataset_labels, seedless_id, setting_words, without_plain_weights
+from raycal.config.dataset_names import dataset_labels
+from raycal.config.labels import seedless_id, setting_words, without_plain_weights
 from raycal.report.runs import Group, Runs, Trial
 
 RANDOM, SUPERVISED = "random", "supervised"

@@ -209,7 +209,7 @@ def _open_project(
     if reopened(job, config.iterations):
         again = "the model learns again from the answers of the finished rounds, because it was removed at their end"
         print(f"  the project goes on to {config.iterations} rounds; {again}", flush=True)
-    reporter = Reporter(job.sweep_dir.folder, run_dir)
+    reporter = Reporter(job.sweep_dir.folder, run_dir, project.rounds_before)
 
     def prepare(step: StepQuestions) -> None:
         if pictures is not None:

@@ -73,6 +73,7 @@ class OpeningProject:
             "may_add_classes": False,
             "holdout": {"size": 0, "answered": 0, "first": 0},
             "results": [],
+            "rounds_before": 0,
             "progress": None,
             "labeled": 0,
             "total": 0,

@@ -4,6 +4,7 @@
 folder on a remote storage may be given with credentials, which must not be on a command line.
 """
 
+import json
 import logging
 import os
 import subprocess
@@ -23,25 +24,31 @@ REPORT, PAGE = "report", "report.html"
 
 
 class Reporter:
-    """Keeps the report of a project up to date with its finished rounds.
+    """Keeps the report of a project up to date with its finished rounds, and prints what the new ones brought.
 
     Args:
         folder: The folder of the project.
         run_dir: The folder of its run.
+        rounds_before: How many rounds were finished before this start of the server. Nothing is printed about them,
+            although the model may learn again from their answers.
     """
 
-    def __init__(self, folder: Folder, run_dir: RunDir) -> None:
-        self._folder, self._run_dir = folder, run_dir
+    def __init__(self, folder: Folder, run_dir: RunDir, rounds_before: int = 0) -> None:
+        self._folder, self._run_dir, self._rounds_before = folder, run_dir, rounds_before
         self._lock = threading.Lock()
         self._wanted = self._written = 0
         self._thread: threading.Thread | None = None
         self._process: subprocess.Popen[bytes] | None = None
 
     def update(self) -> None:
-        """Begin to write the report in another process if a round was finished, and return at once."""
+        """Begin to write the report in another process if a new round was finished, and return at once."""
+        self._begin(1 + self._rounds_before)
+
+    def _begin(self, fewest: int) -> None:
+        """Begin to write the report unless it is written already, or fewer rounds than this are finished."""
         num_rounds = len(self._run_dir.results())
         with self._lock:
-            if num_rounds <= self._wanted:
+            if num_rounds < fewest or num_rounds <= self._wanted:
                 return
             self._wanted = num_rounds
             if self._thread is None:
@@ -49,12 +56,13 @@ class Reporter:
                 self._thread.start()
 
     def finish(self) -> str | None:
-        """Wait until the report covers all finished rounds.
+        """Wait until the report covers all finished rounds. While the model is still learning again from rounds that
+        were finished before, their report stays as it is.
 
         Returns:
-            Where the report is. None if no round is finished, or the report could not be written.
+            Where the report is. None if no round is finished, or the report was not written.
         """
-        self.update()
+        self._begin(max(1, self._rounds_before))
         thread = self._thread
         if thread is not None:
             thread.join()
@@ -81,7 +89,8 @@ class Reporter:
                     stdin=subprocess.PIPE,
                     start_new_session=True,  # so that Ctrl-C does not end this process, for which `finish` waits
                 )
-            self._process.communicate(self._folder.uri.encode())
+            order = {"folder": self._folder.uri, "rounds_before": self._rounds_before}
+            self._process.communicate(json.dumps(order).encode())
             with self._lock:
                 if self._process.returncode != 0:
                     self._wanted = self._written  # the report is tried again after the next round
@@ -89,12 +98,15 @@ class Reporter:
                     self._written = wanted
 
 
-def write_project_report(folder: Folder) -> list[str]:
+def write_project_report(folder: Folder, rounds_before: int = 0) -> list[str]:
     """Write the report of a project unless it is up to date.
+
+    Args:
+        rounds_before: See `Reporter`.
 
     Returns:
         What to print: the result of the newest round, what it gained and whether to stop, and the prices of the team.
-        Empty if the report is up to date.
+        Empty if the report is up to date, or if no round is new.
     """
     from raycal.report.freshness import is_up_to_date
     from raycal.report.people.project import read_projects
@@ -109,6 +121,8 @@ def write_project_report(folder: Folder) -> list[str]:
     write_report(runs, report)
     lines: list[str] = []
     for project in read_projects(runs):
+        if len(project.rounds) <= rounds_before:
+            continue
         lines += filter(None, [result_words(project), progress_words(project)])
         expert = None if project.prices is None else expert_yaml(project.prices)
         if expert is not None:
@@ -117,11 +131,12 @@ def write_project_report(folder: Folder) -> list[str]:
 
 
 def main() -> int:
-    """Write the report of the project whose folder standard input names."""
+    """Write the report of the project that standard input names, as JSON."""
     with suppress(OSError):
         os.nice(NICENESS)
     try:
-        lines = write_project_report(Folder.at(sys.stdin.read()))
+        order = json.loads(sys.stdin.read())
+        lines = write_project_report(Folder.at(order["folder"]), order["rounds_before"])
     except Exception as error:  # the answers and rounds are stored, and `python -m raycal.report` shows the full error
         logger.warning("no report: %s: %s", type(error).__name__, error)
         return 1

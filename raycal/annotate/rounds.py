@@ -18,6 +18,7 @@ from raycal.algorithm.questions import Question, StepQuestions
 from raycal.algorithm.records import Indices
 from raycal.annotate.worker import Task
 from raycal.errors import InfrastructureError, RaycalError, TakenOverError, one_line
+from raycal.people.answer_files import AnswerFiles
 from raycal.people.fold import fold
 from raycal.people.log import PEOPLE, read_events
 from raycal.people.steps import STEPS, StepFiles
@@ -158,10 +159,12 @@ class Rounds:
             InfrastructureError: The worker has failed.
         """
         before = self._progress()
-        if self._is_answered(iteration):
+        num_rounds = AnswerFiles(self.run_dir.folder).num_rounds()
+        had_ended = iteration > 0 and not self.run_dir.has_states()
+        if iteration < num_rounds or had_ended:
+            self.desk.open_step(None, num_rounds, "training", "The model learns again from the labels of all rounds.")
+        elif self._is_answered(iteration):
             self.desk.open_step(None, iteration, "training", "The model learns from the new labels.")
-        elif iteration and not self.run_dir.has_states():  # the project had ended, and goes on
-            self.desk.open_step(None, iteration, "training", "The model learns again from the labels of all rounds.")
         else:
             words = f"The model looks at the {self.kind}. If none is left to ask about, it learns from the labels."
             self.desk.open_step(None, iteration, "preparing", words)

@@ -81,6 +81,12 @@ class AnswerFiles:
         for iteration in missing:
             self._folder.write(_file_name(iteration), _to_parquet(self._rows(events, iteration)))
 
+    def num_rounds(self) -> int:
+        """How many rounds were ever finished. Rounds count from which the model is learning again, because their
+        results are being computed once more: their files are still there."""
+        num_results = len((self._run_folder.read(RESULTS) or b"").splitlines())
+        return max(num_results, len(self._folder.names("iteration-*.parquet")))
+
     def _rows(self, events: Sequence[Event], iteration: int) -> list[dict[str, object]]:
         """The rows of a round in the order of the log: one row per answer that arrived after the end of the previous
         round.

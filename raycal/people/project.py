@@ -20,6 +20,7 @@ from raycal.algorithm.questions import Question, StepQuestions
 from raycal.algorithm.records import Indices, Kind
 from raycal.data.loaded import LoadedDataset, TextDataset
 from raycal.errors import InputError, counted
+from raycal.people.answer_files import AnswerFiles
 from raycal.people.asking import HOLDOUT_FIRST, Asking, leases_of
 from raycal.people.board import Board, StepBoard
 from raycal.people.check_ids import check_of
@@ -158,6 +159,8 @@ class Project:
             raise
         self._log.events = []
         self._stored_seq = self._board.book.last_seq
+        # How many rounds were finished before this start of the server.
+        self.rounds_before = AnswerFiles(run_folder).num_rounds()
         self._results, self._progress = self._read_results()
         self._commit: GroupCommit[_Request, Any] = GroupCommit(self._handle, group_seconds)
 
@@ -195,7 +198,9 @@ class Project:
         with self._lock:
             self._step = None if step is None else self._board.add_step(step)
             self._halve, self._iteration, self._phase, self._message = halve, iteration, phase, message
-            self._results, self._progress = results, progress
+            # While the model learns again from earlier rounds, the results of all rounds stay on the page.
+            if _num_rounds(progress) >= _num_rounds(self._progress):
+                self._results, self._progress = results, progress
             self._note_change()
             opened = self._open_step
         if opened is not None and opened.is_complete:  # nobody can give another answer, which would close the step
@@ -246,6 +251,7 @@ class Project:
                     "first": min(HOLDOUT_FIRST, self._holdout_size),
                 },
                 "results": self._results,
+                "rounds_before": self.rounds_before,
                 "progress": None if self._progress is None else self._progress.for_page(),
                 "labeled": sum(sizes),
                 "total": self._dataset.num_train + self._holdout_size,
@@ -759,6 +765,11 @@ class Project:
             if result["low"] is not None  # without a labeled test sample there is no accuracy to show
         ]
         return results, progress
+
+
+def _num_rounds(progress: Progress | None) -> int:
+    """The number of finished rounds."""
+    return 0 if progress is None else len(progress.rounds)
 
 
 def _ids_of_halves(event: Answered) -> list[str]:

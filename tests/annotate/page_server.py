@@ -44,6 +44,7 @@ class Project:
     message: str = ""
     wait: str | None = None
     results: list[Json] = field(default_factory=list)
+    rounds_before: int = 0
     progress: Json | None = None
     holdout: Json = field(default_factory=lambda: {"size": 20, "answered": 0, "first": 20})
     iteration: int = 3
@@ -78,7 +79,8 @@ class Project:
     def state(self) -> Json:
         """The state. A project that is not open has no classes yet, as `OpeningProject` says."""
         state = self._state()
-        return state if self.is_open else state | {"classes": [], "may_add_classes": False, "phase": "preparing"}
+        reading = {"classes": [], "may_add_classes": False, "phase": "preparing", "results": []}
+        return state if self.is_open else state | reading
 
     def _state(self) -> Json:
         answers = self.answers()
@@ -97,6 +99,7 @@ class Project:
             "may_add_classes",
             "holdout",
             "results",
+            "rounds_before",
             "progress",
             "epoch",
             "is_open",

@@ -50,6 +50,41 @@ def test_report_is_written_once_for_the_same_rounds(tmp_path: Path) -> None:
     assert sweep_dir.folder.exists("report/report.html")
 
 
+def test_round_that_was_finished_before_is_not_told_again(tmp_path: Path) -> None:
+    sweep_dir, _ = label_folder(tmp_path)
+
+    assert write_project_report(sweep_dir.folder, rounds_before=2) == []
+
+    assert sweep_dir.folder.exists("report/report.html")
+    sweep_dir.folder.remove("report/report.html")
+    assert write_project_report(sweep_dir.folder, rounds_before=1)[0].startswith("After 2 rounds with 32 answers")
+
+
+def test_report_of_all_rounds_stays_while_the_model_learns_again_from_them(tmp_path: Path) -> None:
+    sweep_dir, run_dir = label_folder(tmp_path, rounds=1, is_finished=False)
+    reporter = Reporter(sweep_dir.folder, run_dir, rounds_before=2)
+
+    reporter.update()
+
+    assert reporter.finish() is None
+    assert not sweep_dir.folder.exists("report")
+
+
+@pytest.mark.slow
+def test_restart_without_a_new_round_prints_nothing_but_has_a_report(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    sweep_dir, run_dir = label_folder(tmp_path)
+    reporter = Reporter(sweep_dir.folder, run_dir, rounds_before=2)
+
+    reporter.update()
+    assert not sweep_dir.folder.exists("report")
+
+    assert reporter.finish() == f"{sweep_dir.folder.place}/report/report.html"
+    assert sweep_dir.folder.exists("report/report.html")
+    assert capfd.readouterr().out == ""
+
+
 def test_nothing_is_written_before_the_end_of_the_first_round(tmp_path: Path) -> None:
     sweep_dir, run_dir = label_folder(tmp_path, rounds=0, is_finished=False)
     reporter = Reporter(sweep_dir.folder, run_dir)

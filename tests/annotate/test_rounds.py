@@ -215,6 +215,7 @@ class Watcher:
     def __init__(self, must_stop: Event, phase: str, number: int) -> None:
         self._must_stop, self._phase, self._left = must_stop, phase, number
         self.messages: list[tuple[str, str]] = []
+        self.iterations: list[int] = []
 
     def open_step(
         self,
@@ -226,12 +227,29 @@ class Watcher:
         halve: Callable[[Question], Sequence[Indices]] | None = None,
     ) -> None:
         self.messages.append((phase, message))
+        self.iterations.append(iteration)
         self._left -= phase == self._phase
         if not self._left:
             self._must_stop.set()
 
     def wait_closed(self, timeout: float) -> bool:
         return False
+
+
+def test_rounds_that_are_learned_again_are_not_called_new(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    config = experiment("people", "random")
+    order = order_in(tmp_path, config)
+    run_dir = RunDir(Folder.at(order.sweep_folder).folder(config.experiment_id))
+    for number in range(3):  # three rounds were finished before, and the model has not learned from any of them yet
+        run_dir.folder.write(f"people/iteration-{number:03}.parquet", b"")
+    monkeypatch.setattr(rounds, "run_worker", lambda task, must_stop: must_stop.set())
+    desk = Watcher(Event(), "training", 1)
+    of_a_worker = Rounds(task=Task(order=order), run_dir=run_dir, desk=desk, clustering=clusterings["kmeans"])
+
+    of_a_worker._work(0, Event())
+
+    assert desk.messages == [("training", "The model learns again from the labels of all rounds.")]
+    assert desk.iterations == [3]
 
 
 def watched(order: WorkerOrder, monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, str]]:

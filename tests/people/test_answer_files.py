@@ -52,6 +52,19 @@ def test_each_answer_of_a_round_is_a_row(tmp_path: Path) -> None:
     assert {row["interaction"] for row in first if row["purpose"] == "holdout"} == {None}
 
 
+def test_rounds_count_as_finished_while_their_results_are_computed_again(tmp_path: Path) -> None:
+    _, run_dir = label_folder(tmp_path)
+    files = AnswerFiles(run_dir.folder)
+    assert files.num_rounds() == 2
+
+    first, _ = (run_dir.folder.read("results.jsonl") or b"").splitlines(keepends=True)
+    run_dir.folder.write("results.jsonl", first)
+    assert files.num_rounds() == 2
+    for name in FILES:  # a server that was killed had no time to write them
+        run_dir.folder.remove(name)
+    assert files.num_rounds() == 1
+
+
 def test_answers_that_count_make_up_the_ledger(tmp_path: Path) -> None:
     _, run_dir = label_folder(tmp_path)
 

@@ -1034,6 +1034,26 @@ def test_round_without_a_measured_accuracy_is_not_shown(run: Folder) -> None:
         assert one.state("ana")["results"] == []
 
 
+def test_state_keeps_the_results_while_the_model_learns_again(run: Folder) -> None:
+    lines = [
+        json.dumps({"iteration": at, "test_accuracy": accuracy, "annotated": 120, "human_seconds": 90.0, **REST}) + "\n"
+        for at, accuracy in enumerate((0.7, 0.9, 0.95))
+    ]
+
+    def accuracies(one: Project, *, finished: int) -> list[float]:
+        run.write("results.jsonl", "".join(lines[:finished]).encode())
+        one.open_step(None, 2, "training")
+        return [result["accuracy"] for result in one.state("ana")["results"]]
+
+    run.write("results.jsonl", "".join(lines[:2]).encode())
+    with project(run) as one:
+        assert one.state("ana")["rounds_before"] == 2
+        assert [accuracies(one, finished=number) for number in (0, 1, 2)] == [[0.7, 0.9]] * 3
+        assert accuracies(one, finished=3) == [0.7, 0.9, 0.95]
+        assert one.state("ana")["progress"]["rounds_left"] == 0
+        assert one.state("ana")["rounds_before"] == 2
+
+
 def test_state_has_what_the_page_shows(run: Folder) -> None:
     line = {"iteration": 0, "test_accuracy": 0.9, "annotated": 120, "human_seconds": 90.0, **REST}
     run.write("results.jsonl", json.dumps(line).encode() + b"\n")

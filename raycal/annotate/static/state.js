@@ -15,7 +15,8 @@ import { advance, renderPanel } from "./stage.js";
 /** The result of a round leaves the page with the first answer after this time. */
 const RESULT_MS = 5000;
 
-let resultsSeen = -1;
+/** How many rounds the person knows about; null until the server knows the project. @type {number | null} */
+let roundsSeen = null;
 let resultSaidAt = 0;
 
 /** @param {State} state */
@@ -37,15 +38,16 @@ export function onState(state) {
   renderPanel();
 }
 
-/** @param {State} state */
-function announceResults({ results }) {
-  const last = results.at(-1);
-  if (last && resultsSeen >= 0 && results.length > resultsSeen) {
+/** Tells the result of a round that was finished while this page was open. @param {State} state */
+function announceResults({ results, rounds_before, is_open }) {
+  if (!is_open) return; // the server has not read the project yet
+  const last = results.at(-1), rounds = last ? last.iteration + 1 : 0;
+  if (last && roundsSeen !== null && rounds > roundsSeen) {
     const text = `Round ${last.iteration + 1}: accuracy ${accuracyText(last)}${results.length > 1 ? `, ${gainText(results)}` : ""}.`;
     resultSaidAt = performance.now();
     setNotice("result", text, ["Details", details], ["Dismiss", () => setNotice("result", "")]);
   }
-  resultsSeen = results.length;
+  roundsSeen = Math.max(roundsSeen ?? rounds_before, rounds);
 }
 
 /** Removes the result of a round once it was there for a while. @param {number} now */

@@ -117,6 +117,8 @@ export type State = {
   may_add_classes: boolean;
   holdout: { size: number; answered: number; first: number };
   results: Result[];
+  /** How many rounds were finished before this start of the server. */
+  rounds_before: number;
   progress: Progress | null;
   labeled: number;
   total: number;

@@ -103,6 +103,26 @@ def test_panel_shows_the_rules_although_nobody_has_labeled_an_image_for_measurin
     assert tab.errors == []
 
 
+def test_only_rounds_that_end_while_the_page_is_open_are_told_as_news(context: Any, photos: list[Path]) -> None:
+    earlier = [result(0, None), result(1, GAIN)]
+    # The server has just started: it is still reading the images, and the model has to learn again from two rounds.
+    project = Project(photos, phase="training", results=earlier[:1], rounds_before=2, is_open=False)
+    with PageServer(project) as server:
+        tab = Tab(context, server, wait=False)
+        tab.page.wait_for_selector(".panel", timeout=10_000)
+        told = tab.page.locator("[data-notice=result]")
+        for results in (earlier[:1], earlier):
+            with project.lock:
+                project.is_open, project.results = True, results
+            tab.page.wait_for_function(f"() => document.querySelectorAll('.chart .dot').length === {len(results)}")
+            assert told.count() == 0
+        with project.lock:
+            project.results = [*earlier, result(2, GAIN)]
+        told.wait_for(timeout=10_000)
+        assert tab.text("[data-notice=result]").startswith("Round 3: accuracy 89.2 % on 120 images")
+    assert tab.errors == []
+
+
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_panel_fits_a_narrow_screen(browser: Any, photos: list[Path], scheme: str) -> None:
     context = browser.new_context(viewport={"width": 390, "height": 800}, color_scheme=scheme)

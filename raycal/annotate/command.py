@@ -11,6 +11,7 @@ from threading import Event
 from typing import Any, NamedTuple
 
 from raycal.algorithm.questions import StepQuestions
+from raycal.annotate.ended import farewell, lines_of_the_end
 from raycal.annotate.folder_file import ProjectFile
 from raycal.annotate.opening import OpeningProject
 from raycal.annotate.reporting import Reporter
@@ -38,12 +39,12 @@ from raycal.people.log import read_events
 from raycal.people.looks import Looks
 from raycal.people.prices import fit_prices, prices_yaml, timed_answers
 from raycal.people.probes import ProbeSettings, write_settings
-from raycal.people.project import FINISHED, Project, project_id
+from raycal.people.project import Project, project_id
 from raycal.people.shown import first_shown
-from raycal.people.stopping import StopRules, rule_of, write_rules
+from raycal.people.stopping import StopRules, write_rules
 from raycal.storage.folder import Folder
 from raycal.storage.inputs import Inputs
-from raycal.storage.run_dir import PEOPLE, RunDir
+from raycal.storage.run_dir import PEOPLE
 from raycal.storage.sweep_dir import SweepDir
 from raycal.sweep.job import Job, Request, prepare
 from raycal.sweep.preflight import describe
@@ -108,7 +109,8 @@ def run_command(options: Namespace) -> int:
         )
     if file is not None:
         file.write()
-    return _label(job, config, samples, run_folder, server_options, _ray_address(options.address))
+    project_file = options.project if file is None else str(file.path)
+    return _label(job, config, samples, run_folder, server_options, _ray_address(options.address), project_file)
 
 
 def _label(
@@ -118,8 +120,10 @@ def _label(
     run_folder: Folder,
     server_options: ServerOptions,
     address: str | None,
+    project_file: str,
 ) -> int:
     """Serve the page, and run the rounds. If an address is given, the model is trained on the Ray cluster there."""
+    (info,) = job.infos.values()
     for needed in downloads([config], job.infos):
         print(f"{job.sweep.name}: {needed}", flush=True)
     if address is None:
@@ -146,6 +150,17 @@ def _label(
             if so_far := _labels_so_far(opened[0].project.state("")):
                 print(f"  {so_far}", flush=True)
             opened[0].rounds.run(must_stop)
+            if not must_stop.is_set():
+                end = lines_of_the_end(
+                    opened[0].rounds.run_dir,
+                    job.sweep_dir.folder,
+                    file=project_file,
+                    overrides=job.request.overrides,
+                    noun=info.noun,
+                    stops_automatically=job.sweep.stop.automatically,
+                )
+                for line in end:
+                    print(f"  {line}", flush=True)
 
         tokens = Tokens(run_folder.folder(PEOPLE))
         run_folder.write(ADDRESS, server_options.link(listener.getsockname()[1], "").encode())
@@ -154,12 +169,11 @@ def _label(
             code = serve(opening, opening, tokens, server_options, background=read_samples_and_run, listener=listener)
             place = job.sweep_dir.folder.place
             if not opened:
-                (info,) = job.infos.values()
                 print(
                     f"the {info.kind} are not read yet; the same command reads them again; all answers are in {place}"
                 )
                 return code
-            print(_farewell(opened[0].project, opened[0].rounds.run_dir, place), flush=True)
+            print(farewell(opened[0].rounds.run_dir, place, opened[0].project.state("")), flush=True)
             if code in (0, INTERRUPTED):  # after SIGTERM, the process may be killed within seconds
                 _conclude(opened[0].job, opened[0].reporter, opened[0].tracker)
         finally:
@@ -392,17 +406,3 @@ def _export(options: Namespace, job: Job, config: ExperimentConfig, samples: Pro
     )
     print("\n".join(lines_of(summary)))
     return 0
-
-
-def _farewell(project: Project, run_dir: RunDir, place: str) -> str:
-    if run_dir.state().is_complete:
-        rule = rule_of(run_dir.reason())
-        done = "all rounds are finished" if rule is None else f"the project has ended by the stopping rule {rule}"
-        return f"{done}; all answers are in {place}; --export DIR writes the labels"
-    state = project.state("")
-    if state["phase"] == FINISHED:
-        return f"all {state['rounds']} rounds are done; all answers are in {place}; --export DIR writes the labels"
-    return (
-        f"round {state['iteration'] + 1}: {state['round_answered']} of {state['budget']} answered; all answers are in "
-        f"{place}; the same command continues the project"
-    )

@@ -117,7 +117,10 @@ class Rounds:
                     run_worker(self.task, must_stop)
             steps.remove_embeddings()
             rule = rule_of(self.run_dir.reason())
-            message = "All rounds are done. More iterations in the project file let it go on."
+            message = (
+                "All rounds are done. The owner can export the labels and the model now, or raise `iterations` in the "
+                "project file and start the same command again to go on."
+            )
             if rule is not None:
                 message = f"The project has ended by itself, as its file says, by the stopping rule `{rule}`."
             self.desk.open_step(None, done, "finished", message)

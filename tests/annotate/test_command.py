@@ -143,7 +143,14 @@ def test_finished_project_is_opened_again_if_its_file_has_more_iterations(
 
     lines = [printed_by_a_start(capsys, "--set", f"iterations={number}") for number in (1, 2)]
 
+    assert lines[0][-4:-1] == [
+        "  nothing is left to label, because all rounds are finished",
+        "  to go on: give a number above 1 in --set iterations=1 and start this command again",
+        "  to get the labels and the model: add --export DIR to this command",
+    ]
+    assert lines[0][-1].startswith("all rounds are finished; all answers are in ")
     assert not any("goes on" in line for line in lines[0])
+    assert not any("nothing is left" in line for line in lines[1])
     assert (
         "  the project goes on to 2 rounds; the model learns again from the answers of the finished rounds, because it "
         "was removed at their end"

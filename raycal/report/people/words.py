@@ -62,6 +62,9 @@ def steps_of_people(runs: Runs) -> list[Step]:
     elif runs.incomplete:
         words = "Go on labeling. The command goes on where the project stopped."
         steps.append(Step(words=words, command=annotate_command(runs.name)))
+    elif rounds := _finished_rounds(runs):
+        words = f"All rounds are finished. To go on, raise `iterations` in the project file above {rounds:,}."
+        steps.append(Step(words=words, command=annotate_command(runs.name)))
     noun = noun_of(*runs.trials)
     samples = "images in class folders" if noun == "image" else f"{noun}s"
     words = f"Export the labels, the {samples}, and the model. You can do this at any time."
@@ -69,6 +72,16 @@ def steps_of_people(runs: Runs) -> list[Step]:
     words = "Look at the rounds in MLflow. The command sends MLflow what it does not have yet, and prints the address."
     steps.append(Step(words=words, command=f"python -m raycal.track runs/{runs.name}"))
     return steps
+
+
+def _finished_rounds(runs: Runs) -> int | None:
+    """The number of rounds of a project that has ended because all of them are finished, and that may get more. None if
+    it has not ended, or has ended for another reason."""
+    if len(runs.trials) != 1:
+        return None
+    (trial,) = runs.trials
+    all_finished = trial.status == "finished" and len(trial.lines) == trial.config.iterations
+    return len(trial.lines) if all_finished and not trial.config.resolved_scenario.whole_pool else None
 
 
 def _minutes(minutes: float) -> str:

@@ -22,6 +22,7 @@ from raycal.report.for_mlflow import sweep_description
 from raycal.report.live import LiveReport
 from raycal.report.people.plates import people_plates
 from raycal.report.people.project import is_labeled_by_people, read_projects
+from raycal.report.people.words import steps_of_people
 from raycal.report.runs import read_runs
 from raycal.report.tables import tables
 from raycal.storage.lease import OWNER
@@ -82,6 +83,19 @@ def test_report_says_nothing_that_is_meaningless_for_people(
     assert ("python -m raycal.annotate birds.yaml --storage runs Go" in text) is False
     assert ("Go on labeling." in text) is not is_finished
     assert "python -m raycal.annotate birds.yaml --storage runs" in text.replace("runs  ", "runs ")
+
+
+@pytest.mark.parametrize(("rounds", "planned", "says_so"), [(2, 2, True), (2, 3, False), (1, 2, False)])
+def test_report_of_a_finished_project_says_how_to_go_on(
+    rounds: int, planned: int, says_so: bool, tmp_path: Path
+) -> None:
+    config = CONFIG.model_copy(update={"iterations": planned})
+    sweep_dir, _ = label_folder(tmp_path, rounds=rounds, config=config)
+
+    steps = [step.words for step in steps_of_people(read_runs(sweep_dir.folder))]
+
+    words = "All rounds are finished. To go on, raise `iterations` in the project file above 2."
+    assert (words in steps) is says_so
 
 
 def test_result_is_the_first_sentence(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -37,7 +37,8 @@ from raycal.people.fold import fold
 from raycal.people.guidelines import Guidelines
 from raycal.people.log import read_events
 from raycal.people.looks import Looks
-from raycal.people.prices import fit_prices, prices_yaml, timed_answers
+from raycal.people.price_words import prices_yaml
+from raycal.people.prices import fit_prices, timed_answers
 from raycal.people.probes import ProbeSettings, write_settings
 from raycal.people.project import Project, project_id
 from raycal.people.shown import first_shown

@@ -12,7 +12,7 @@ import sys
 import threading
 from contextlib import suppress
 
-from raycal.people.prices import expert_yaml
+from raycal.people.price_words import expert_yaml
 from raycal.storage.folder import Folder
 from raycal.storage.run_dir import RunDir
 

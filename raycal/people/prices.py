@@ -8,7 +8,7 @@ All estimates are medians, or medians of slopes (Theil-Sen), because some answer
 """
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -18,7 +18,6 @@ from raycal.algorithm.records import Kind
 from raycal.people.clock import answer_ms
 from raycal.people.events import GivenAnswer, Purpose
 from raycal.people.fold import Book
-from raycal.people.shown import FEW
 
 # With fewer answers than this, no price is estimated.
 FEWEST = 10
@@ -155,72 +154,10 @@ def oracle_options(prices: Prices) -> dict[str, float]:
         options["seconds_per_image_shown"] = prices.per_image.seconds
     if prices.refused is not None:
         options["seconds_per_refused_cluster"] = prices.refused.seconds
-    return {name: float(_rounded(value)) for name, value in options.items()}
+    return {name: float(rounded(value)) for name, value in options.items()}
 
 
-def expert_yaml(prices: Prices) -> str | None:
-    """The simulated expert with these prices, as a line of YAML below the key `experiment` of a sweep file. None if no
-    price is known.
-    """
-    options = oracle_options(prices)
-    if not options:
-        return None
-    return (
-        ", ".join(["expert: {name: oracle", *(f"{name}: {_rounded(value)}" for name, value in options.items())]) + "}"
-    )
-
-
-def price_lines(prices: Prices, noun: str = "image") -> list[str]:
-    """One line for each price, or for the reason why it is not known.
-
-    Args:
-        noun: The word for one sample.
-    """
-    return [f"{name}: {words}" for name, words in _named_prices(prices, noun)]
-
-
-def prices_yaml(prices: Prices, noun: str = "image") -> str:
-    """The prices as YAML for the key `experiment` of a sweep file, with comments on their accuracy. With these prices,
-    a simulation takes the time of this team.
-
-    Args:
-        noun: The word for one sample.
-    """
-    lines = [f"# {line}" for line in price_lines(prices, noun)]
-    expert = expert_yaml(prices)
-    if expert is None:
-        return "\n".join([*lines, "# No price is known yet, so there is nothing to simulate with."])
-    if prices.per_image is not None and prices.most_shown >= FEW:
-        lines += [
-            f"# Of a cluster with more than {FEW} {noun}s, people saw only some at first. To pay for no more than",
-            f"# those, wrap the expert: {{name: few_images, images_shown: {FEW}, of: {{name: oracle, ...}}}}",
-        ]
-    return "\n".join([*lines, "experiment:", f"  {expert}"])
-
-
-def _named_prices(prices: Prices, noun: str) -> Iterator[tuple[str, str]]:
-    yield f"single {noun}", _words(prices.sample, prices.num_samples, "answer")
-    yield "labeled cluster", _words(prices.cluster, prices.num_labeled, "labeled cluster")
-    if prices.cluster is not None:
-        same = f"not known, because nearly all clusters showed as many {noun}s; it is part of the price above"
-        few = "not known, because too few clusters had marks; it is part of the price above"
-        yield f"  and for each {noun} shown", same if prices.per_image is None else _words(prices.per_image)
-        yield f"  and for each {noun} marked as odd", few if prices.per_mark is None else _words(prices.per_mark)
-    refused = _words(prices.refused, prices.num_refused, "refused cluster")
-    yield "refused or split cluster", refused
-    if prices.refused is not None and prices.per_image is not None:
-        yield f"  and for each {noun} shown", "as much as in a labeled cluster"
-
-
-def _words(price: Price | None, number: int = 0, noun: str = "") -> str:
-    if price is None:
-        counted = f"{number} {noun}{'' if number == 1 else 's'}"
-        return f"not known from {counted}; at least {FEWEST} are needed"
-    source = f", from {price.number:,} {noun}s" if noun else ""
-    return f"{_rounded(price.seconds)} s (95 % interval {_rounded(price.low)} to {_rounded(price.high)} s{source})"
-
-
-def _rounded(value: float) -> str:
+def rounded(value: float) -> str:
     """The value with three significant digits, and without an exponent."""
     if value == 0:
         return "0"

@@ -12,15 +12,15 @@ from raycal.config import load_sweep
 from raycal.experiment import build
 from raycal.people.fold import fold
 from raycal.people.log import read_events
+from raycal.people.price_words import expert_yaml, price_lines, prices_yaml
 from raycal.people.prices import (
     Prices,
     TimedAnswer,
-    expert_yaml,
     fit_prices,
-    price_lines,
-    prices_yaml,
+    rounded,
     timed_answers,
 )
+from raycal.sweep.__main__ import main
 
 
 def bots(
@@ -109,7 +109,11 @@ def test_price_of_an_image_is_not_known_if_all_clusters_showed_as_many() -> None
     assert prices.cluster is not None
     assert prices.cluster.seconds == pytest.approx(3.0 + 36 * 0.1, rel=0.02)
     assert "seconds_per_image_shown" not in str(expert_yaml(prices))
-    assert "not known, because nearly all clusters showed as many images" in prices_yaml(prices)
+    text = " ".join(prices_yaml(prices).replace("#", "").split())
+    assert (
+        "seconds_per_image_shown is left out. Each image of a cluster that is shown, in addition: not known, because "
+        "nearly all clusters showed as many images; it is part of seconds_per_cluster."
+    ) in text
 
 
 def test_price_is_never_negative() -> None:
@@ -128,13 +132,51 @@ def test_price_is_never_negative() -> None:
 
 def test_marks_of_an_average_cluster_are_a_part_of_its_price() -> None:
     prices = fit_prices(bots(600, per_mark=4.0))
-    expert = yaml.safe_load(expert_yaml(prices) or "")["expert"]
+    oracle = yaml.safe_load(expert_yaml(prices) or "")["expert"]["of"]
 
     assert prices.cluster is not None
     assert prices.per_mark is not None
-    expected = prices.cluster.seconds + prices.per_mark.seconds * prices.mean_marked
-    assert expert["seconds_per_cluster"] == pytest.approx(expected, rel=0.01)
-    assert expert["seconds_per_cluster"] > prices.cluster.seconds + 0.8
+    marks = prices.per_mark.seconds * prices.mean_marked
+    assert oracle["seconds_per_cluster"] == pytest.approx(prices.cluster.seconds + marks, rel=0.01)
+    assert oracle["seconds_per_cluster"] > prices.cluster.seconds + 0.8
+    text = " ".join(prices_yaml(prices).replace("#", "").split())
+    fixed = rounded(prices.cluster.seconds)
+    assert f"A cluster that gets a label, without the images shown: {fixed} s (95 % " in text
+    number = rounded(prices.mean_marked)
+    assert f"To this, {rounded(marks)} s are added for the {number} images that were marked as odd in an" in text
+
+
+def test_each_printed_line_has_a_comment_in_plain_words() -> None:
+    shown = [20 + number % 20 for number in range(60)]
+    answers = [
+        TimedAnswer(is_cluster=True, is_refused=number % 3 == 0, shown=images, marked=0, seconds=3.0 + 0.125 * images)
+        for number, images in enumerate(shown)
+    ] + [TimedAnswer(is_cluster=False, is_refused=False, shown=1, marked=0, seconds=2.0)] * 9
+
+    assert prices_yaml(fit_prices(answers), "text").splitlines() == [
+        "# What an answer of this team takes, in seconds. In a sweep file with a dataset whose labels are",
+        "# known, these lines let a simulation take the time of this team.",
+        "experiment:",
+        "  expert:",
+        "    # The simulated person sees at most 36 texts of a cluster, as many as the page shows at first.",
+        "    # They are drawn at random, like most of those on the page.",
+        "    name: few_images",
+        "    images_shown: 36",
+        "    show: random",
+        "    of:",
+        "      # A person who knows the class of every text; only the times are those of the team.",
+        "      name: oracle",
+        "      # seconds_per_sample is left out. A single text: not known from 9 answers; at least 10 are",
+        "      # needed; 4.2 s are taken instead.",
+        "      # A cluster that gets a label, without the texts shown: 3 s (95 % interval 3 to 3 s, from 40",
+        "      # labeled clusters).",
+        "      seconds_per_cluster: 3",
+        "      # Each text of a cluster that is shown, in addition: 0.125 s (95 % interval 0.125 to 0.125 s).",
+        "      seconds_per_image_shown: 0.125",
+        "      # A cluster that is refused as mixed or split, without the texts shown: 3 s (95 % interval 3",
+        "      # to 3 s, from 20 refused clusters).",
+        "      seconds_per_refused_cluster: 3",
+    ]
 
 
 def test_simulation_accepts_the_prices() -> None:
@@ -144,10 +186,33 @@ def test_simulation_accepts_the_prices() -> None:
 
     (config,) = load_sweep(sweep, build.REGISTRIES).experiments.values()
 
-    assert config.expert.name == "oracle"
-    assert config.expert.seconds_per_sample == pytest.approx(2.0, rel=0.05)
-    assert config.expert.seconds_per_image_shown == pytest.approx(0.1, rel=0.05)
-    assert config.expert.seconds_per_refused_cluster == pytest.approx(2.6, rel=0.05)
+    assert (config.expert.name, config.expert.images_shown, config.expert.show) == ("few_images", 36, "random")
+    oracle = config.expert.options["of"]
+    assert oracle["name"] == "oracle"
+    assert oracle["seconds_per_sample"] == pytest.approx(2.0, rel=0.05)
+    assert oracle["seconds_per_image_shown"] == pytest.approx(0.1, rel=0.05)
+    assert oracle["seconds_per_refused_cluster"] == pytest.approx(2.6, rel=0.05)
+
+
+def test_dry_run_of_a_sweep_accepts_the_printed_lines_as_they_are(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file, printed = tmp_path / "team.yaml", prices_yaml(fit_prices(bots(200)))
+    assert "name: few_images" in printed
+    rest = ("dataset: digits", "model: {weights: none}", "scenario: cluster+uncertain", "iterations: 2")
+    file.write_text("\n".join(["name: team", printed, *(f"  {line}" for line in rest)]))
+
+    assert main([str(file), "--dry-run", "--local", "--storage", str(tmp_path / "runs")]) == 0
+
+    captured = capsys.readouterr()
+    assert "rough estimate" in captured.out
+    assert captured.err == ""
+
+
+def test_line_and_block_have_the_same_prices() -> None:
+    for shown in ((4, 12), (4, 36), (36, 36)):
+        prices = fit_prices(bots(100, shown=shown))
+        assert yaml.safe_load(prices_yaml(prices))["experiment"] == yaml.safe_load(expert_yaml(prices) or "")
 
 
 def test_time_of_an_answer_that_was_taken_back_belongs_to_the_next_one(tmp_path: Path) -> None:

@@ -22,7 +22,8 @@ from raycal.errors import InfrastructureError, InputError
 from raycal.experiment.downloads import fetch_weights
 from raycal.export.labels import collect
 from raycal.people.fold import Book
-from raycal.people.prices import Prices, fit_prices, oracle_options, price_lines, timed_answers
+from raycal.people.price_words import price_lines
+from raycal.people.prices import Prices, fit_prices, oracle_options, timed_answers
 from raycal.storage.folder import Folder
 from raycal.storage.run_dir import RunDir
 from raycal.sweep.command import complete

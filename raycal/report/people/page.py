@@ -7,7 +7,7 @@ import pandas as pd
 import yaml
 
 from raycal import __version__
-from raycal.people.prices import prices_yaml
+from raycal.people.price_words import prices_yaml
 from raycal.report.caveats import recipes
 from raycal.report.figures.charts import Chart, Plate
 from raycal.report.figures.drawing import drawing

@@ -134,7 +134,7 @@ class AdvisedProject:
         labeled = raycal.run_experiment(planned | {"expert": HIDDEN.expert(self.current)}, storage=folder)
         labels = labels_so_far("project", self.whole, labeled_pool(raycal.load(labeled.folder).labels))
         so_far = folder / "so_far.npz"
-        so_far.write_bytes(labels.npz(self.whole.vectors[labels.rows]))
+        so_far.write_bytes(labels.npz(self.whole.vectors[labels.rows], self.whole.class_names))
         prices = oracle_options(fit_prices(answers(RunDir(Folder.at(str(labeled.folder))))))
         team = Team(prices=prices, error_rate=HIDDEN.error_rate)
         return labels, self._simulation(so_far, team, labels.num_pool, labels.share_of_pool)

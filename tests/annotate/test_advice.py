@@ -89,10 +89,13 @@ def test_advice_names_a_policy_and_is_a_sweep_of_its_own(tmp_path: Path, capsys:
     assert advise(file, "--local") == 0
 
     printed = capsys.readouterr().out
-    assert "frozen features of resnet18, as in the project" in printed
-    assert "advice from a simulation: 400 images of the pool, and 100 of the hold-out, which measure" in printed
+    assert "the simulation uses the frozen features of resnet18, as this project does" in printed
+    assert (
+        "the advice comes from a simulation of this team on 400 images of the pool; 100 images of the hold-out measure"
+    ) in printed
     assert "images without a label, or with a doubtful one from a cluster, have the label of the most" in printed
-    assert "errors: not known, because only 0 single images were labeled by two people" in printed
+    assert "the current policy is simulated for 3 rounds of 66 questions, and not for the 3 rounds of 80" in printed
+    assert "errors of the team: not known, because no two people labeled the same image alone, and" in printed
     advice = printed[printed.index("what each policy reaches in") :]
     assert "uncertain+cluster (as now)" in advice
     assert advice.count("points compared with now") in (2, 3)

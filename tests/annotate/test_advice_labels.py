@@ -15,6 +15,10 @@ from raycal.export.evidence import LabelOrigin
 from raycal.export.labels import LabeledImage
 from raycal.storage.predictions import UNKNOWN
 
+# The names of six classes, of which only the classes 2 and 5 have samples. Some names are numbers, but not those of
+# their classes.
+CLASSES = ("5", "2", "jay", "0", "1", "crow")
+
 
 def samples(num_held_out: int = 40) -> VectorDataset:
     """200 samples, of which every fourth belongs to the hold-out; its labels are known for the first ones."""
@@ -152,14 +156,15 @@ def test_few_labels_are_imputed_as_well(labels: list[int], expected: list[int]) 
 
 def test_file_is_read_as_a_dataset(tmp_path: Path) -> None:
     of, vectors = two_groups()
-    (tmp_path / "labels.npz").write_bytes(of.npz(vectors))
+    (tmp_path / "labels.npz").write_bytes(of.npz(vectors, CLASSES))
 
     read = Embeddings(
         file=str(tmp_path / "labels.npz"), vectors="vectors", label="label", split="split", seed=0, image_size=32
     ).load()
 
-    assert read.train_labels.tolist() == [0, 1, 0, 1, 0, 1]
-    assert read.test_labels.tolist() == [0, 1]
+    assert read.class_names == ("crow", "jay")
+    assert read.train_labels.tolist() == [1, 0, 1, 0, 1, 0]
+    assert read.test_labels.tolist() == [1, 0]
     assert of.guessing == 0.5
     assert np.array_equal(read.vectors[read.test_rows], vectors[8:])
 
@@ -171,9 +176,9 @@ def test_what_measures_the_accuracy_tells_no_labels(tmp_path: Path) -> None:
 
     turned = LabelsSoFar(rows=of.rows, labels=labels, trusted=of.trusted, num_pool=6, num_measured=2, share_of_pool=0.5)
 
-    (tmp_path / "labels.npz").write_bytes(turned.npz(vectors))
+    (tmp_path / "labels.npz").write_bytes(turned.npz(vectors, CLASSES))
     with np.load(tmp_path / "labels.npz") as arrays:
-        assert arrays["label"].tolist() == [0, 1, 0, 1, 0, 1, 1, 0]
+        assert arrays["label"].tolist() == ["jay", "crow", "jay", "crow", "jay", "crow", "crow", "jay"]
 
 
 def test_vectors_are_scaled_by_dimension() -> None:

@@ -8,7 +8,18 @@ from raycal.algorithm.scenario import SCENARIOS
 from raycal.annotate.advice.mistakes import ErrorRate
 from raycal.annotate.advice.outcome import Outcome
 from raycal.annotate.advice.policies import Policy
-from raycal.annotate.advice.words import advice_lines, error_words, minutes, name_of, outcome_lines, yaml_lines
+from raycal.annotate.advice.simulation import Simulation, Team
+from raycal.annotate.advice.words import (
+    advice_lines,
+    error_words,
+    minutes,
+    name_of,
+    outcome_lines,
+    rounds_words,
+    yaml_lines,
+)
+from raycal.config import ExperimentConfig
+from raycal.experiment.build import REGISTRIES
 from raycal.report.stats.estimate import Estimate
 from raycal.report.stats.paired import PairedTest
 
@@ -117,25 +128,71 @@ def test_table_has_the_gain_per_minute() -> None:
     other = replace(NOW, threshold=0.7)
 
     assert list(outcome_lines([outcome(NOW, 0.18), outcome(other, 0.211, more=0.031)], 1200)) == [
-        f"  {'cluster+uncertain (as now)':51}  accuracy 0.280 (0.270 to 0.290), gain +18.0 (+17.0 to +19.0) points in "
-        "20.0 min, 0.9 points a minute",
-        "  cluster+uncertain (clusters labeled from 70% alike)  accuracy 0.311 (0.301 to 0.321), gain +21.1 (+20.1 to "
-        "+22.1) points in 20.0 min, 1.1 points a minute",
-        f"  {'':51}  +3.1 (+1.9 to +4.2) points compared with now, on average over the time, p 0.01",
+        f"  {'cluster+uncertain (as now)':51}  accuracy 0.280 (0.270 to 0.290), +18.0 (+17.0 to +19.0) points more "
+        "than a constant guess, 0.9 points a minute",
+        "  cluster+uncertain (clusters labeled from 70% alike)  accuracy 0.311 (0.301 to 0.321), +21.1 (+20.1 to "
+        "+22.1) points more than a constant guess, 1.1 points a minute",
+        f"  {'':51}  +3.1 (+1.9 to +4.2) points compared with now, on average over the time, p = 0.01",
     ]
 
 
-def test_errors_that_are_not_known_are_said_to_be_zero() -> None:
-    unknown = ErrorRate(pairs=3, differing=1, rate=None, low=None, high=None)
-    known = ErrorRate(pairs=40, differing=4, rate=0.051, low=0.02, high=0.124)
+@pytest.mark.parametrize(
+    ("pairs", "few"),
+    [
+        (0, "no two people labeled the same image alone"),
+        (1, "there is only 1 pair of labels that two people gave to the same image alone"),
+        (3, "there are only 3 pairs of labels that two people gave to the same image alone"),
+    ],
+)
+def test_errors_that_are_not_known_are_said_to_be_zero(pairs: int, few: str) -> None:
+    unknown = ErrorRate(pairs=pairs, differing=0, rate=None, low=None, high=None)
 
     assert error_words(unknown) == (
-        "errors: not known, because only 3 single images were labeled by two people, and at least 20 are needed; the "
-        "simulated people do not err"
+        f"errors of the team: not known, because {few}, and at least 20 such pairs of labels are needed; the simulated "
+        "people make no errors"
     )
+
+
+def test_errors_that_are_known_are_said_with_their_source() -> None:
+    known = ErrorRate(pairs=40, differing=4, rate=0.051, low=0.02, high=0.124)
+
     assert error_words(known, "text") == (
-        "errors: 5.1% of the answers about a single text (95 % interval 2.0% to 12.4%), because 4 of 40 labels of "
-        "a second person differ"
+        "errors of the team: 5.1% of the answers about a single text are probably wrong (95 % interval 2.0% to 12.4%), "
+        "because in 4 of 40 pairs of labels that two people gave to the same text, the labels differ"
+    )
+
+
+@pytest.mark.parametrize(
+    ("iterations", "share", "words"),
+    [
+        (4, 1.0, "the current policy is simulated for 4 rounds of 80 questions, as in this project"),
+        (
+            20,
+            0.25,
+            "the current policy is simulated for 4 rounds of 20 questions, and not for the 20 rounds of 80 questions "
+            "of this project, whose pool has 4.0 times as many texts",
+        ),
+        (
+            1,
+            1.0,
+            "the current policy is simulated for 2 rounds of 80 questions, and not for the 1 round of 80 questions of "
+            "this project",
+        ),
+    ],
+)
+def test_rounds_of_the_simulation_are_compared_with_those_of_the_project(
+    iterations: int, share: float, words: str
+) -> None:
+    settings = {"dataset": "digits", "expert": "people", "iterations": iterations, "interactions_per_iteration": 80}
+    settings |= {"model": {"weights": "none"}, "training": {"epochs": 1}, "scenario": NOW.scenario.name}
+    config = ExperimentConfig.model_validate(settings, context=REGISTRIES)
+    simulation = Simulation(
+        config=config, current=NOW, team=Team(prices={}), file="labels.npz", pool=1000, share_of_pool=share
+    )
+
+    assert rounds_words(simulation, "text") == (
+        f"{words}; the other policies get as many rounds as take people about the same time, so the counts of "
+        "iterations below differ"
     )
 
 

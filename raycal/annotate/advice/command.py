@@ -11,7 +11,7 @@ from raycal.annotate.advice.mistakes import ErrorRate, error_rate
 from raycal.annotate.advice.outcome import Outcome, PolicyTrials, best_of, outcomes, period_of
 from raycal.annotate.advice.policies import USUAL_THRESHOLD, Policy, policy_of
 from raycal.annotate.advice.simulation import COMPARISON_SEEDS, TRIAL_SEEDS, Simulation, Team
-from raycal.annotate.advice.words import advice_lines, error_words, minutes, outcome_lines
+from raycal.annotate.advice.words import advice_lines, error_words, minutes, outcome_lines, rounds_words
 from raycal.annotate.exporting import labeled_samples, people_record, read_book
 from raycal.annotate.samples import Opened, ProjectSamples
 from raycal.capacity.machine import this_machine
@@ -37,7 +37,7 @@ SUFFIX, TRIAL, COMPARISON = "advice", "trial", "comparison"
 # A round of a simulation takes about this many seconds on one core: the training of a linear layer, and clusters.
 SECONDS_PER_ROUND = 0.2
 # It is part of the name of the folder. A change of what is simulated changes it, so that results are not mixed.
-VERSION = 2
+VERSION = 3
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -87,14 +87,14 @@ def advise(job: Job, config: ExperimentConfig, samples: ProjectSamples, where: W
         fetch_weights(config)
         settings = allocate_trials(job, [this_machine()]).of_worker
         vectors = features_of(config, known.samples, known.labels.rows, settings)
-        folder.write(VECTORS_FILE, known.labels.npz(vectors))
+        folder.write(VECTORS_FILE, known.labels.npz(vectors, known.samples.class_names))
 
     print(_estimate(simulation, where.local), flush=True)
     found, seconds = compare(simulation, folder, where, known.labels)
     print(
-        f"\n{name}: what each policy reaches in {minutes(seconds)} of people, simulated from no labels with "
-        f"{len(COMPARISON_SEEDS)} seeds that did not choose the policies (95 % intervals for one project, and for the "
-        "mean difference)"
+        f"\n{name}: what each policy reaches in {minutes(seconds)} of people's time in a project that begins without "
+        f"labels\n  (means of {len(COMPARISON_SEEDS)} simulated projects, not those that chose the policies; "
+        "brackets hold 95 % intervals, for a single project or, in a comparison with now, for the mean difference)"
     )
     for line in (*outcome_lines(found, seconds, noun), "", *advice_lines(found, seconds, noun)):
         print(line)
@@ -140,20 +140,21 @@ def start_lines(config: ExperimentConfig, simulation: Simulation, known: Known) 
     """What is simulated, and what is not known."""
     labels, noun = known.labels, known.samples.noun
     lines = [
-        f"advice from a simulation: {labels.num_pool:,} {noun}s of the pool, and {labels.num_measured:,} of the "
-        "hold-out, which measure the accuracy",
-        f"{noun}s without a label, or with a doubtful one from a cluster, have the label of the most similar one of "
-        f"{labels.num_trusted:,} that people labeled alone",
+        f"the advice comes from a simulation of this team on {labels.num_pool:,} {noun}s of the pool; "
+        f"{labels.num_measured:,} {noun}s of the hold-out measure the accuracy",
+        f"{noun}s without a label, or with a doubtful one from a cluster, have the label of the most similar of the "
+        f"{labels.num_trusted:,} {noun}s that somebody labeled alone",
         feature_words(config),
-        f"{simulation.rounds} rounds of {simulation.questions} questions, in proportion to the share of the pool "
-        f"({labels.share_of_pool:.0%})",
-        *price_lines(known.prices, noun),
+        rounds_words(simulation, noun),
+        "what an answer of this team takes:",
+        *(f"  {line}" for line in price_lines(known.prices, noun)),
     ]
     if known.prices.sample is None or known.prices.cluster is None:
-        lines.append("a price that is not known is taken as that of the expert oracle, 4.2 s for an answer")
+        lines.append("  a time that is not known is taken to be 4.2 s for an answer, as measured for other people")
     lines += [
         error_words(known.errors, noun),
-        f"assumed: people label a cluster from {USUAL_THRESHOLD:.0%} alike on, and mark no odd {noun}s",
+        f"it is assumed that people label a cluster if at least {USUAL_THRESHOLD:.0%} of the {noun}s that they see of "
+        f"it are alike, and that they mark no odd {noun}s",
     ]
     return [f"  {line}" for line in lines]
 
@@ -232,4 +233,8 @@ def _estimate(simulation: Simulation, local: bool) -> str:
     at_a_time = 1 if local else this_machine().cpus
     seconds = PROCESS_SECONDS + (0 if local else 2 * RAY_SECONDS)
     seconds += (trials * TRIAL_SECONDS + work * SECONDS_PER_ROUND) / at_a_time
-    return f"  {trials} trials of {len(tried)} policies, about {seconds / 60:.0f} min on this machine"
+    took = max(1, round(seconds / 60))
+    return (
+        f"  {len(tried)} policies are tried: strategies, with other numbers of clusters and other habits of people\n"
+        f"  {trials} simulated projects (trials) take about {took} min on this machine"
+    )

@@ -11,13 +11,13 @@ from raycal.experiment import build
 def feature_words(config: ExperimentConfig) -> str:
     """What the features are, and how they differ from those of the project."""
     if config.features is not None:
-        return f"features of {config.features.name}, as the project clusters them"
+        return f"the simulation uses the features of {config.features.name}, as this project does for its clusters"
     if config.model.trains_head_alone:
-        return f"frozen features of {config.model.name}, as in the project"
+        return f"the simulation uses the frozen features of {config.model.name}, as this project does"
     untrained = config.model.weights == "none"
     return (
-        f"{'untrained' if untrained else 'frozen'} features of {config.model.name}, with a last layer that is trained; "
-        "the project trains the whole network, so its features become better with each round"
+        f"the simulation trains a last layer on {'untrained' if untrained else 'frozen'} features of "
+        f"{config.model.name}; this project trains the whole network, so its features become better with each round"
     )
 
 

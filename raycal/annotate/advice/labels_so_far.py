@@ -60,16 +60,17 @@ class LabelsSoFar:
         measured = self.labels[-self.num_measured :]
         return float(np.bincount(measured).max() / len(measured))
 
-    def npz(self, vectors: Floats) -> bytes:
+    def npz(self, vectors: Floats, class_names: Sequence[str]) -> bytes:
         """The simulated pool and the samples that measure the accuracy, as an `.npz` file for the dataset
-        `embeddings`. Classes are numbered from 0 without gaps.
+        `embeddings`. A label is the name of its class, so that the output of the simulation names the classes.
 
         Args:
             vectors: (n, D) The vector of each sample.
+            class_names: The names of the classes.
         """
         others = slice(None, -self.num_measured)  # what measures the accuracy must not tell the labels of the pool
         known = impute(vectors[others], self.labels[others], self.trusted[others])[: self.num_pool]
-        _, labels = np.unique([*known, *self.labels[-self.num_measured :]], return_inverse=True)
+        labels = np.array(class_names)[[*known, *self.labels[-self.num_measured :]]]
         used = np.r_[: self.num_pool, len(self.rows) - self.num_measured : len(self.rows)]
         split = np.where(used < self.num_pool, "train", "test")
         content = io.BytesIO()

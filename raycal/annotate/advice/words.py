@@ -5,6 +5,8 @@ from collections.abc import Iterator, Sequence
 from raycal.annotate.advice.mistakes import FEWEST_PAIRS, ErrorRate
 from raycal.annotate.advice.outcome import Outcome
 from raycal.annotate.advice.policies import Policy, project_settings
+from raycal.annotate.advice.simulation import Simulation
+from raycal.errors import counted
 from raycal.report.stats.estimate import Estimate
 
 
@@ -29,13 +31,35 @@ def name_of(policy: Policy, current: Policy, noun: str = "image") -> str:
 def error_words(rate: ErrorRate, noun: str = "image") -> str:
     """What is known about the errors of the team."""
     if rate.rate is None or rate.low is None or rate.high is None:
+        few = f"no two people labeled the same {noun} alone"
+        if rate.pairs:
+            pairs = f"{'is' if rate.pairs == 1 else 'are'} only {counted(rate.pairs, 'pair')}"
+            few = f"there {pairs} of labels that two people gave to the same {noun} alone"
         return (
-            f"errors: not known, because only {rate.pairs} single {noun}s were labeled by two people, and at "
-            f"least {FEWEST_PAIRS} are needed; the simulated people do not err"
+            f"errors of the team: not known, because {few}, and at least {FEWEST_PAIRS} such pairs of labels are "
+            "needed; the simulated people make no errors"
         )
     return (
-        f"errors: {rate.rate:.1%} of the answers about a single {noun} (95 % interval {rate.low:.1%} to "
-        f"{rate.high:.1%}), because {rate.differing} of {rate.pairs} labels of a second person differ"
+        f"errors of the team: {rate.rate:.1%} of the answers about a single {noun} are probably wrong (95 % interval "
+        f"{rate.low:.1%} to {rate.high:.1%}), because in {rate.differing:,} of {rate.pairs:,} pairs of labels that two "
+        f"people gave to the same {noun}, the labels differ"
+    )
+
+
+def rounds_words(simulation: Simulation, noun: str = "image") -> str:
+    """How long the simulated projects are, compared with the project."""
+    config, questions = simulation.config, simulation.questions
+    simulated = f"{counted(simulation.rounds, 'round')} of {questions:,} questions"
+    planned = f"{counted(config.iterations, 'round')} of {config.interactions_per_iteration:,} questions"
+    if simulated == planned:
+        words = f"the current policy is simulated for {simulated}, as in this project"
+    else:
+        words = f"the current policy is simulated for {simulated}, and not for the {planned} of this project"
+    if simulation.share_of_pool < 1:
+        words += f", whose pool has {1 / simulation.share_of_pool:.1f} times as many {noun}s"
+    return (
+        f"{words}; the other policies get as many rounds as take people about the same time, so the counts of "
+        "iterations below differ"
     )
 
 
@@ -52,11 +76,11 @@ def outcome_lines(outcomes: Sequence[Outcome], seconds: float, noun: str = "imag
     for name, one in zip(names, outcomes, strict=True):
         per_minute = one.gain.mean / seconds * 60
         yield (
-            f"  {name:{width}}  accuracy {one.accuracy.mean:.3f}{_interval(one.accuracy)}, gain {_points(one.gain)} "
-            f"points in {minutes(seconds)}, {100 * per_minute:.2g} points a minute"
+            f"  {name:{width}}  accuracy {one.accuracy.mean:.3f}{_interval(one.accuracy)}, {_points(one.gain)} points "
+            f"more than a constant guess, {100 * per_minute:.2g} points a minute"
         )
         if one.versus_current is not None and one.versus_current.difference is not None:
-            p = "" if one.p is None else f", p {one.p:.2g}"
+            p = "" if one.p is None else f", p = {one.p:.2g}"
             difference = _points(one.versus_current.difference)
             yield f"  {'':{width}}  {difference} points compared with now, on average over the time{p}"
 

@@ -300,12 +300,16 @@ def _files(images: LoadedDataset, *, has_pictures: bool, model: ExportedModel | 
         ),
         "`evidence.parquet`": f"every label that {_a(images.noun)} was ever given, and every mark as odd",
         "`people.csv`": (
-            "how much each person answered, in which time, how often the person agrees with an own earlier label "
-            "(`repeated_agreeing` of `repeated`), and how many of the first answers of a newcomer were right "
-            "(`first_answers_right` of `first_answers`). Two people sometimes answer the same question, because both "
-            "have it on their pages: the first answer counts, `answered_second` is the number of the others, and "
-            "`answered_second_agreeing` is how many of these say the same. The names are pseudonyms. Remove this file "
-            "and the column `annotator` if others shall not see it"
+            f"what each person did. The answers about single {images.kind} and `clusters` are those that count, so "
+            "their sums over all people are the numbers of answers above; `holdout` and `checks` do not belong to the "
+            "rounds. Answers that were `taken_back`, came too `late` or `answered_second` are only in these columns. "
+            "`minutes_in_rounds` is the part of the person in the minutes above, with the time of answers that were "
+            "taken back, and `minutes_in_all` is the time of all answers. How often the person agrees with an own "
+            "earlier label is `repeated_agreeing` of `repeated`, and how many of the first answers of a newcomer were "
+            "right is `first_answers_right` of `first_answers`. Two people sometimes answer the same question, because "
+            "both have it on their pages: the first answer counts, and `answered_second_agreeing` is how many of the "
+            "others say the same. The names are pseudonyms. Remove this file and the column `annotator` if others "
+            "shall not see it"
         )
         * has_persons,
         split: "the labeled images of the pool and of the test split, in a folder for each class" * has_pictures,

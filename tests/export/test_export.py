@@ -486,7 +486,7 @@ def test_people_are_named_and_their_marks_count(place: Path, tmp_path: Path) -> 
         persons=[
             PersonSummary(
                 **dict.fromkeys((each.name for each in fields(PersonSummary)), 0)
-                | {"annotator": "ana", "answered_second": 3, "answered_second_agreeing": 2, "minutes": 1.5}
+                | {"annotator": "ana", "answered_second": 3, "answered_second_agreeing": 2, "minutes_in_rounds": 1.5}
             )
         ],
         duplicates={"copy of one.png": names[images.train_rows[source.ledger[0][0].indices[0]]]},
@@ -539,6 +539,8 @@ def test_people_are_named_and_their_marks_count(place: Path, tmp_path: Path) -> 
     assert {name: person[name] for name in named} == {
         **{"repeated_agreeing": "0", "repeated": "0", "first_answers_right": "0", "first_answers": "0"},
         **{"answered_second": "3", "answered_second_agreeing": "2"},
+        **dict.fromkeys(("clusters", "holdout", "checks", "taken_back", "late"), "0"),
+        **{"minutes_in_rounds": "1.5", "minutes_in_all": "0"},
     }
 
 

@@ -286,7 +286,7 @@ class Project:
             return {
                 "questions": [self._questions.describe(one) for one in given],
                 "lost": lost,
-                "wait": None if given or held else self._reason_to_wait(client),
+                "wait": None if given or held else self._reason_to_wait(who, client),
             }
 
     def heartbeat(self, who: str, client: str, holding: Sequence[str]) -> dict[str, Any]:
@@ -717,17 +717,23 @@ class Project:
         assert isinstance(self._dataset, TextDataset)
         return self._dataset.texts[row]
 
-    def _reason_to_wait(self, client: str) -> str:
+    def _reason_to_wait(self, who: str, client: str) -> str:
         """Why a page has nothing to show."""
         step = self._open_step
         if step is None:
             return self._message or _MESSAGES.get(self._phase) or "The model takes over in a moment."
-        held = leases_of(self._desk, step)
-        others = {lease.who for lease in held.values() if lease.client != client}
-        if not others:
+        held = [lease for lease in leases_of(self._desk, step).values() if lease.client != client]
+        if not held:
             return "The next questions come in a moment."
-        people = "1 other person is" if len(others) == 1 else f"{len(others)} other people are"
-        return f"{people} still answering {counted(len(held), 'question')}."
+        others = [lease.who for lease in held if lease.who != who]
+        if not others:  # the person has reloaded or closed the page, or has it open on another device
+            return (
+                f"Another page of yours has {counted(len(held), 'question')}, which "
+                f"{'comes' if len(held) == 1 else 'come'} here within a minute if it is closed."
+            )
+        number = len({*others})
+        people = "1 other person is" if number == 1 else f"{number} other people are"
+        return f"{people} still answering {counted(len(others), 'question')}."
 
     def _minutes_left(self, round_answered: int) -> float | None:
         """About how long the people who are there need for the rest of the round. None if the time is not known."""

@@ -854,6 +854,22 @@ def test_page_that_is_gone_frees_its_question(run: Folder) -> None:
         assert one.heartbeat("a", "ana", ["0.1.0"]) == {"lost": ["0.1.0"]}
 
 
+def test_other_page_of_a_person_is_not_another_person(run: Folder) -> None:
+    with project(run) as one:
+        one.open_step(samples(3), 0, OPEN)
+        assert len(one.next("ana", "a1", [], 2)["questions"]) == 2
+        assert len(one.next("bo", "b1", [], 1)["questions"]) == 1
+        # Ana reloads the page, and the message with which the old page gives its questions back is still on its way.
+        assert one.next("ana", "a2", [], 1)["wait"] == "1 other person is still answering 1 question."
+        one.release("b1")
+        assert len(one.next("ana", "a1", ["0.1.0", "0.1.1"], 1)["questions"]) == 1
+        words = "Another page of yours has 3 questions, which come here within a minute if it is closed."
+        assert one.next("ana", "a2", [], 1)["wait"] == words
+        assert one.state("ana")["people"] == 1
+        one.release("a1")
+        assert len(one.next("ana", "a2", [], 3)["questions"]) == 3
+
+
 def test_waiting_page_is_told_why(run: Folder) -> None:
     with project(run) as one:
         assert one.next("ana", "a1", [], 1)["wait"] == "The model prepares the next questions."

@@ -47,13 +47,16 @@ export function alphaOfLook(looks) {
 }
 
 /**
- * The line under the thumbnails.
+ * The line under the thumbnails. As long as nothing is marked it names a condition, so that it is not read as a finding
+ * about images at which nobody has looked yet.
  * @param {{odd: number, seen: number, looks: number, all: boolean, more?: boolean}} evidence `all`: every image of the
  * cluster is shown; `more`: more images may be random ones than those that count
  */
 export function evidenceText({ odd, seen, looks, all, more = false }) {
   if (seen === 0) return "";
-  if (all) return `${odd} of all ${seen} are marked as odd`;
+  if (all) return odd ? `${odd} of all ${seen} ${odd === 1 ? "is" : "are"} marked as odd` : "";
   const alike = Math.floor(100 * (1 - upperBound(odd, seen, alphaOfLook(looks))) + 1e-9);
-  return `${odd} of ${more ? "at least " : ""}${seen} random ones are marked as odd: at least ${alike} % belong together (95 % sure)`;
+  const pure = `at least ${alike} % belong together (95 % sure)`;
+  if (!odd) return `If none of the ${more ? "" : `${seen} `}random ones is odd, ${pure}`;
+  return `${odd} of ${more ? "at least " : ""}${seen} random ones ${odd === 1 ? "is" : "are"} marked as odd: ${pure}`;
 }

@@ -4,20 +4,18 @@ import { byId, noun, plural } from "./dom.js";
 import { setNotice } from "./notices.js";
 import { outbox, page, queue } from "./page.js";
 import { measuredOn } from "./panel.js";
+import { checksLabel } from "./purpose.js";
 
 let savedAt = "";
 
 export function renderHeader() {
   const { state } = page;
   if (!state) return;
-  const { answered, first, size } = state.holdout;
-  const goal = answered < first ? first : size;
-  const holdout = size > 0 && queue.current?.question.purpose === "holdout";
-  const [done, most] = holdout ? [answered, goal] : [state.round_answered, state.budget];
   const finished = state.phase === "finished";
+  const [text, done, most] = countOf(state);
   byId("project").textContent = state.project;
   byId("round").textContent = finished ? "finished" : `round ${state.iteration + 1} of ${state.rounds}`;
-  byId("count").textContent = `${!holdout ? "answers" : answered < first ? `first ${noun}s` : "measuring"} ${done}/${most}`;
+  byId("count").textContent = text;
   byId("minutes").textContent = state.minutes_left === null || finished ? ""
     : state.minutes_left < 1 ? "< 1 min left" : `≈ ${Math.round(state.minutes_left)} min left`;
   const progress = /** @type {HTMLProgressElement} */ (byId("progress"));
@@ -28,6 +26,20 @@ export function renderHeader() {
   byId("reached").title = last ? `the accuracy is measured ${measuredOn(last)}; press for more` : "what the project has reached";
   byId("reached").textContent = last ? `${Math.round(100 * last.accuracy)} % accurate` : `${state.labeled.toLocaleString("en")} labeled`;
   renderSaved();
+}
+
+/**
+ * What is counted now, in words, and how much of it is done.
+ * @param {import("./types").State} state
+ * @returns {[string, number, number]}
+ */
+function countOf({ phase, holdout, round_answered: done, budget }) {
+  const question = queue.current?.question;
+  if (phase === "finished") return ["", 1, 1];
+  if (question && checksLabel(question, holdout)) return ["checking labels", done, budget];
+  if (question?.purpose !== "holdout") return [`answers ${done}/${budget}`, done, budget];
+  const { answered, first, size } = holdout;
+  return answered < first ? [`first ${noun}s ${answered}/${first}`, answered, first] : [`measuring ${answered}/${size}`, answered, size];
 }
 
 export function noteSaved() {

@@ -130,7 +130,8 @@ export function sequentialText(seen, looks, hidden) {
   const low = Math.floor(100 * bounds[0] + 1e-9);
   const high = Math.ceil(1000 * bounds[1] - 1e-9) / 10;
   const sure = miss > 0 ? `95 % sure, if you overlook ${Math.round(100 * miss)} %` : "95 % sure";
-  const drawn = `${seen.odd} of ${hidden ? "at least " : ""}${seen.seen} random are marked as odd`;
+  const counted = `${seen.odd} of ${hidden ? "at least " : ""}${seen.seen} random ${seen.odd === 1 ? "is" : "are"} marked as odd`;
+  const drawn = seen.odd || seen.edge ? counted : `If none of the ${hidden ? "" : `${seen.seen} `}random ones is odd`;
   const threshold = Math.round(100 * purity);
   if (decided === "mixed") return `${drawn}: at most ${high} % alike (${sure}). Decided: fewer than ${threshold} %, so X fits.`;
   const shown = `${drawn}: at least ${Math.max(0, low)} % alike (${sure})`;

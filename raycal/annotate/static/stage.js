@@ -9,17 +9,12 @@ import { kept, renderHeader } from "./header.js";
 import { setNotice } from "./notices.js";
 import { page, queue, zoom } from "./page.js";
 import { panel } from "./panel.js";
+import { renderPurpose } from "./purpose.js";
 import { Sample } from "./sample.js";
 
 /** @typedef {import("./held.js").Held} Held */
 
 const HALVES_WAIT_MS = 1500;
-/** What a page with a single sample says below its question. */
-const SUBTITLES = {
-  round: () => "",
-  holdout: () => `The model never learns from these ${noun}s.`,
-  look_again: () => `The answers about this ${noun} differ. Your label counts from the next round on.`,
-};
 
 /** Shows the next question, or what the project has reached. */
 export function advance() {
@@ -37,7 +32,7 @@ export function present(held) {
   page.splitting = null;
   zoom.close();
   const hadFocus = byId("stage").contains(document.activeElement);
-  const { id, kind, purpose, half_of } = held.question;
+  const { id, kind, purpose } = held.question;
   const cluster = kind === "cluster";
   page.view = cluster ? new Grid(held, zoom, describe) : new Sample(held, zoom);
   document.body.dataset.kind = kind;
@@ -46,12 +41,12 @@ export function present(held) {
   byId("stage").replaceChildren(page.view.element);
   const again = purpose === "look_again";
   byId("title").textContent = again ? "Look again: what is this?" : cluster ? "What are these?" : "What is this?";
-  byId("purpose").textContent = purpose === "holdout" ? (page.state?.holdout.size ? "for measuring accuracy" : "for checking labels") : half_of ? "half of a split cluster" : "";
   if (hadFocus) byId("title").focus();
   renderActions();
   renderChips();
   renderHeader();
   renderGuess();
+  renderPurpose();
   describe();
   void begin(held, asked);
 }
@@ -109,7 +104,6 @@ export function awaitHalves(id) {
 export function describe() {
   const held = queue.current;
   if (!held || held.question.kind === "sample") {
-    byId("subtitle").textContent = SUBTITLES[held?.question.purpose ?? "round"]();
     byId("evidence").textContent = byId("effect").textContent = "";
     return;
   }

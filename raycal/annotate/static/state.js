@@ -8,6 +8,7 @@ import { say, setNotice } from "./notices.js";
 import { page, queue } from "./page.js";
 import { accuracyText, gainText, panel } from "./panel.js";
 import { setVersion } from "./pictures.js";
+import { renderPurpose } from "./purpose.js";
 import { advance, renderPanel } from "./stage.js";
 
 /** @typedef {import("./types").State} State */
@@ -29,6 +30,7 @@ export function onState(state) {
   renderActions();
   announceResults(state);
   renderHeader();
+  renderPurpose();
   renderChips();
   const moved = before.iteration !== state.iteration || before.step !== state.step || before.phase !== state.phase;
   if (moved && queue.dropStale(state)) {

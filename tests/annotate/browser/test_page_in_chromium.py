@@ -74,7 +74,7 @@ def test_marked_images_are_left_out_of_the_label(context: Any, clusters: Project
         assert tab.page.locator('.tile[aria-pressed="true"]').count() == 3
         assert "3 odd ones out, a class labels the other 57" in tab.text("#effect")
         assert (
-            tab.text("#evidence") == "1 of 24 random ones are marked as odd: at least 81 % belong together (95 % sure)"
+            tab.text("#evidence") == "1 of 24 random ones is marked as odd: at least 81 % belong together (95 % sure)"
         )
         tab.press("2")
         tab.sent()
@@ -110,7 +110,7 @@ def test_mixed_unsure_and_more(context: Any, clusters: Project) -> None:
         tab.page.keyboard.press("Space")
         tab.page.wait_for_function("() => document.querySelectorAll('.tile').length === 60")
         assert tab.text("#subtitle") == "60 images, all shown"
-        assert tab.text("#evidence") == "0 of all 60 are marked as odd"
+        assert tab.text("#evidence") == ""
         tab.press("u")
         tab.sent()
     refused, unsure = clusters.log
@@ -670,6 +670,28 @@ def test_only_the_owner_trains_and_confirms_it(context: Any, singles: Project) -
         assert tab.page.locator("dialog[open]").count() == 0
 
 
+def test_header_says_what_is_counted(context: Any, singles: Project) -> None:
+    singles.questions = [sample("h.0", 50, "holdout"), *singles.questions]
+    singles.holdout = {"size": 96, "answered": 95, "first": 20}
+    with PageServer(singles) as server:
+        tab = Tab(context, server)
+        assert tab.text("#count") == "measuring 95/96"
+        assert tab.text("#purpose") == "for measuring accuracy"
+        with singles.lock:  # another person answers the last question of the hold-out, so this one checks a label
+            singles.holdout = singles.holdout | {"answered": 96}
+        tab.page.wait_for_function("() => document.getElementById('count').textContent === 'checking labels'")
+        assert tab.text("#purpose") == "for checking labels"
+        assert tab.text("#subtitle") == "The model never learns from this answer."
+        tab.press("1")
+        tab.page.wait_for_function("() => document.getElementById('count').textContent === 'answers 1/100'")
+        with singles.lock:
+            singles.phase, singles.wait = "finished", "All rounds are done."
+        tab.page.wait_for_function("() => document.getElementById('round').textContent === 'finished'")
+        assert tab.text("#count") == ""
+        assert tab.page.evaluate("document.getElementById('progress').value") == 1
+        assert tab.errors == []
+
+
 def test_questions_of_a_closed_step_are_dropped(context: Any, singles: Project) -> None:
     singles.questions += [sample("h.0", 50, "holdout")]
     with PageServer(singles) as server:
@@ -703,7 +725,7 @@ def test_a_small_cluster_is_shown_as_a_whole(context: Any, photos: list[Any]) ->
     with PageServer(project) as server:
         tab = Tab(context, server)
         tab.page.locator(".tile").nth(29).click()
-        assert tab.text("#evidence") == "1 of all 30 are marked as odd"
+        assert tab.text("#evidence") == "1 of all 30 is marked as odd"
         assert tab.text("#subtitle") == "30 images, all shown"
 
 

@@ -90,23 +90,28 @@ def test_bound_is_the_one_of_scipy(page: Any) -> None:
     [
         (
             {"odd": 0, "seen": 24, "looks": 1, "all": False},
-            "0 of 24 random ones are marked as odd: at least 88 % belong together (95 % sure)",
+            "If none of the 24 random ones is odd, at least 88 % belong together (95 % sure)",
         ),
         (
             {"odd": 1, "seen": 24, "looks": 1, "all": False},
-            "1 of 24 random ones are marked as odd: at least 81 % belong together (95 % sure)",
+            "1 of 24 random ones is marked as odd: at least 81 % belong together (95 % sure)",
         ),
         # The second look may only use the remaining risk of 1.25 %. Without the first look, 0 odd images of 48 would
         # give 93 %.
         (
             {"odd": 0, "seen": 48, "looks": 2, "all": False},
-            "0 of 48 random ones are marked as odd: at least 91 % belong together (95 % sure)",
+            "If none of the 48 random ones is odd, at least 91 % belong together (95 % sure)",
         ),
         ({"odd": 3, "seen": 30, "looks": 1, "all": True}, "3 of all 30 are marked as odd"),
+        ({"odd": 0, "seen": 30, "looks": 1, "all": True}, ""),
+        (
+            {"odd": 2, "seen": 22, "looks": 1, "all": False, "more": True},
+            "2 of at least 22 random ones are marked as odd: at least 74 % belong together (95 % sure)",
+        ),
         # Two of the images in the band may be hidden checks, so the bound is that of 22 images.
         (
             {"odd": 0, "seen": 22, "looks": 1, "all": False, "more": True},
-            "0 of at least 22 random ones are marked as odd: at least 87 % belong together (95 % sure)",
+            "If none of the random ones is odd, at least 87 % belong together (95 % sure)",
         ),
         (
             {"odd": 24, "seen": 24, "looks": 1, "all": False},
@@ -195,3 +200,27 @@ def test_bundle_is_cut_into_its_pictures(page: Any) -> None:
 )
 def test_source_of_examples(page: Any, count: int, checked: int, text: str) -> None:
     assert run(page, "guidelines.js", "return module.sourceOf(...argument);", [count, checked]) == text
+
+
+@pytest.mark.parametrize(
+    ("question", "answered", "size", "words"),
+    [
+        ({"purpose": "holdout"}, 12, 96, ("for measuring accuracy", "The model never learns from these images.")),
+        # All images of the hold-out have a label, so the question checks one, whatever it looks like.
+        ({"purpose": "holdout"}, 96, 96, ("for checking labels", "The model never learns from this answer.")),
+        ({"purpose": "holdout"}, 0, 0, ("for checking labels", "The model never learns from this answer.")),
+        ({"purpose": "round"}, 96, 96, ("", "")),
+        ({"purpose": "round", "half_of": "0.0.1"}, 96, 96, ("half of a split cluster", "")),
+        (
+            {"purpose": "look_again"},
+            *(96, 96),
+            ("", "The answers about this image differ. Your label counts from the next round on."),
+        ),
+    ],
+)
+def test_purpose_in_words(
+    page: Any, question: dict[str, Any], answered: int, size: int, words: tuple[str, str]
+) -> None:
+    body = "return [module.purposeOf(...argument), module.subtitleOf(...argument)];"
+    holdout = {"answered": answered, "size": size, "first": 20}
+    assert tuple(run(page, "purpose.js", body, [question, holdout])) == words

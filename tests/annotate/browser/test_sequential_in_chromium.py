@@ -123,9 +123,9 @@ def test_fewer_images_lead_to_the_same_decisions(page: Any) -> None:
 @pytest.mark.parametrize(
     ("odd", "seen", "miss", "hidden", "shown", "decided"),
     [
-        (0, 8, 0, 0, "0 of 8 random are marked as odd: at least 68 % alike (95 % sure)",
+        (0, 8, 0, 0, "If none of the 8 random ones is odd: at least 68 % alike (95 % sure)",
          "Undecided for 80 %: 8 more (Space) without an odd one would show 82 %."),
-        (0, 16, 0, 0, "0 of 16 random are marked as odd: at least 82 % alike (95 % sure)",
+        (0, 16, 0, 0, "If none of the 16 random ones is odd: at least 82 % alike (95 % sure)",
          "Decided: 80 % or more, so a class fits."),
         (6, 8, 0, 0, "6 of 8 random are marked as odd: at most 79.3 % alike (95 % sure)",
          "Decided: fewer than 80 %, so X fits."),
@@ -134,9 +134,11 @@ def test_fewer_images_lead_to_the_same_decisions(page: Any) -> None:
          "Undecided for 80 %: it takes at least 64 more (Space) without an odd one."),
         (20, 24, 0, 8, "20 of at least 24 random are marked as odd: at least 8 % alike (95 % sure)",
          "Undecided for 80 %, and 80 more without an odd one would not decide."),
-        (1, 16, 0, 0, "1 of 16 random are marked as odd: at least 66 % alike (95 % sure)",
+        (0, 8, 0, 2, "If none of the random ones is odd: at least 68 % alike (95 % sure)",
+         "Undecided for 80 %: 8 more (Space) without an odd one would show 82 %."),
+        (1, 16, 0, 0, "1 of 16 random is marked as odd: at least 66 % alike (95 % sure)",
          "Undecided for 80 %: it takes at least 16 more (Space) without an odd one."),
-        (0, 16, 0.2, 0, "0 of 16 random are marked as odd: at least 77 % alike (95 % sure, if you overlook 20 %)",
+        (0, 16, 0.2, 0, "If none of the 16 random ones is odd: at least 77 % alike (95 % sure, if you overlook 20 %)",
          "Undecided for 80 %: 8 more (Space) without an odd one would show 84 %."),
     ],
 )  # fmt: skip
@@ -185,7 +187,7 @@ def test_line_follows_the_marks_and_the_looks(labeling: Annotator) -> None:
     person.page.wait_for_timeout(270)
     person.page.keyboard.press("Space")
     person.page.wait_for_function("() => document.querySelectorAll('.tile').length === 28")
-    assert line(person).startswith("0 of 16 random are marked as odd: at least 85 %")
+    assert line(person).startswith("If none of the 16 random ones is odd: at least 85 %")
     assert line(person).endswith("Decided: 80 % or more, so a class fits.")
     assert person.question() == question  # The page answers nothing by itself.
     mark(person, "farthest", range(8))  # Each of these is known to be odd, so the cluster is less pure.
@@ -195,4 +197,4 @@ def test_line_follows_the_marks_and_the_looks(labeling: Annotator) -> None:
     assert not person.page.evaluate("document.documentElement.scrollWidth > innerWidth")
     person.press("x")
     assert person.next_question()["id"] != question["id"]
-    assert line(person).startswith("0 of 8 random are marked as odd")
+    assert line(person).startswith("If none of the 8 random ones is odd: ")

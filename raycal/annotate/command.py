@@ -4,7 +4,7 @@ import logging
 import os
 import signal
 from argparse import Namespace
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, suppress
 from dataclasses import replace
 from threading import Event
@@ -19,6 +19,7 @@ from raycal.annotate.rounds import Rounds
 from raycal.annotate.samples import Opened, ProjectSamples
 from raycal.annotate.serve import DEFAULT_PORT, ServerOptions, listen, serve
 from raycal.annotate.tokens import Tokens, checked_name
+from raycal.annotate.unknown_classes import unknown_classes
 from raycal.annotate.worker import Task
 from raycal.capacity.allocate import Node
 from raycal.capacity.machine import this_machine
@@ -148,8 +149,8 @@ def _label(
                 return
             opened.append(_open_project(job, config, run_folder, loaded, address, held, opening.epoch))
             opening.open(opened[0].project, opened[0].pictures)
-            if so_far := _labels_so_far(opened[0].project.state("")):
-                print(f"  {so_far}", flush=True)
+            for line in _state_so_far(opened[0].project.state(""), Guidelines(**job.sweep.guidelines.model_dump())):
+                print(f"  {line}", flush=True)
             opened[0].rounds.run(must_stop)
             if not must_stop.is_set():
                 end = lines_of_the_end(
@@ -335,11 +336,13 @@ def _print_start(job: Job, config: ExperimentConfig) -> None:
     print(f"  reading the {info.kind}{cached}", flush=True)
 
 
-def _labels_so_far(state: Mapping[str, Any]) -> str:
-    """How many samples have a label when the project is opened; empty in a project without labels."""
-    if not state["labeled"]:
-        return ""
-    return f"{state['labeled']:,} of {counted(state['total'], state['noun'])} have a label so far"
+def _state_so_far(state: Mapping[str, Any], guidelines: Guidelines) -> Iterator[str]:
+    """How many samples have a label when the project is opened, and which classes of the guidelines it does not
+    have."""
+    if state["labeled"]:
+        yield f"{state['labeled']:,} of {counted(state['total'], state['noun'])} have a label so far"
+    names = [one["name"] for one in state["classes"]]
+    yield from unknown_classes(guidelines, names, are_fixed=not state["may_add_classes"])
 
 
 def _project(job: Job, config: ExperimentConfig, run_folder: Folder, dataset: LoadedDataset, epoch: str) -> Project:

@@ -118,7 +118,7 @@ class Rounds:
             steps.remove_embeddings()
             rule = rule_of(self.run_dir.reason())
             message = (
-                "All rounds are done. The owner can export the labels and the model now, or raise `iterations` in the "
+                "All rounds are done. The owner can export the labels and the model now, or raise iterations in the "
                 "project file and start the same command again to go on."
             )
             if rule is not None:

@@ -128,6 +128,21 @@ def test_restart_says_how_many_images_have_a_label(here: Path, capsys: pytest.Ca
 
 
 @pytest.mark.usefixtures("without_rounds")
+def test_start_warns_of_a_class_of_the_guidelines_that_nobody_has_named(
+    here: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    paint(here / "birds", 20)
+    printed_by_a_start(capsys)
+    with (here / "birds.yaml").open("a") as file:
+        file.write("guidelines: {classes: {Wren: Small and brown., wrenn: The same.}}\n")
+
+    lines = printed_by_a_start(capsys)
+
+    warnings = [line for line in lines if "guidelines" in line]
+    assert warnings == ["  warning: guidelines: so far nobody has named a class 'wrenn' (did you mean 'wren'?)"]
+
+
+@pytest.mark.usefixtures("without_rounds")
 def test_finished_project_is_opened_again_if_its_file_has_more_iterations(
     here: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -32,7 +32,7 @@ function described({ name, text, examples, num_checked }, loaded) {
   const elements = examples.flatMap((row) => loaded.elements.get(row) ?? []);
   return h("section", {}, h("h3", {}, h("bdi", {}, name)), text && h("p", {}, text),
     elements.length > 0 && h("div", { class: "examples", role: "img", "aria-label": `${samples(elements.length)} with this label` }, ...elements),
-    elements.length > 0 && h("p", { class: "source" }, sourceOf(examples.length, num_checked)));
+    (elements.length > 0 || !examples.length) && h("p", { class: "source" }, sourceOf(examples.length, num_checked)));
 }
 
 /**
@@ -43,6 +43,7 @@ function described({ name, text, examples, num_checked }, loaded) {
 export function sourceOf(count, checked) {
   const alone = "one person gave and nobody has checked";
   const both = "two people agree, or somebody looked again";
+  if (!count) return `There is no example yet. ${noun[0].toUpperCase()}${noun.slice(1)}s that people label alone in a round become examples.`;
   if (!checked) return count === 1 ? `This is a label that ${alone}.` : `Each of these is a label that ${alone}.`;
   if (checked === count) return count === 1 ? `This was checked: ${both}.` : `These were checked: ${both}.`;
   const first = checked === 1 ? "The first was" : `The first ${checked} were`;

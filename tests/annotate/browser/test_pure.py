@@ -186,6 +186,7 @@ def test_bundle_is_cut_into_its_pictures(page: Any) -> None:
 @pytest.mark.parametrize(
     ("count", "checked", "text"),
     [
+        (0, 0, "There is no example yet. Images that people label alone in a round become examples."),
         (1, 0, "This is a label that one person gave and nobody has checked."),
         (4, 0, "Each of these is a label that one person gave and nobody has checked."),
         (1, 1, "This was checked: two people agree, or somebody looked again."),

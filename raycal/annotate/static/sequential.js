@@ -15,8 +15,8 @@
 const RISK = 0.05;
 /** The parts of the prior, each a beta distribution with its weight: most clusters are pure, and some are anything. */
 const PRIOR = [[0.75, 0.25, 10], [0.25, 1, 1]];
-/** For larger clusters, not all numbers of odd images are tried. */
-const MOST_TRIED = 400;
+/** The average over the prior has all numbers of odd images up to this one, and above it one in each percent. */
+const ALL_TRIED = 100;
 const MOST_LOOKS = 10;
 
 /** @type {number[]} */
@@ -68,18 +68,24 @@ function likelihood(odd, population, seen, marked, miss) {
  */
 export function oddBounds({ population, seen, marked, miss = 0 }) {
   if (seen === 0) return [0, population];
-  const step = Math.ceil(population / MOST_TRIED);
   const weights = prior(population);
   const tried = [];
   let average = 0;
-  for (let odd = 0; odd <= population; odd += step) {
+  for (let odd = 0, step = 1; odd <= population; odd += step) {
+    step = Math.max(1, Math.floor(odd / ALL_TRIED));
     const likely = likelihood(odd, population, seen, marked, miss);
     // The numbers that are left out give their weight to the one before them. Any prior keeps the risk.
     average += likely * weights.slice(odd, odd + step).reduce((sum, weight) => sum + weight, 0);
     tried.push([odd, likely]);
   }
+  /** @param {number} odd */
+  const isKept = (odd) => likelihood(odd, population, seen, marked, miss) > RISK * average;
   const kept = tried.filter(([, likely]) => likely > RISK * average).map(([odd]) => odd);
-  return [Math.max(0, kept[0] - step + 1), Math.min(population, kept[kept.length - 1] + step - 1)];
+  let [least, most] = [kept[0], kept[kept.length - 1]];
+  // The likelihood has one peak, so those that are not ruled out follow each other.
+  while (least > 0 && isKept(least - 1)) least--;
+  while (most < population && isKept(most + 1)) most++;
+  return [least, most];
 }
 
 /**
@@ -120,6 +126,21 @@ export function imagesNeeded(seen, { purity, more, miss_rate }) {
 }
 
 /**
+ * Whether further looks at an undecided cluster are worth their time.
+ *
+ * They are as long as they can decide with the number of looks that is enough if one of the random images is odd. With
+ * more odd ones it takes long to decide, and the clusters that are pure enough in the end have the most wrong labels.
+ * @param {Seen} seen `odd` may count marks on hidden checks, so only those in `least` speak against the cluster
+ * @param {Looks} looks
+ */
+export function isWorthLooking(seen, looks) {
+  const needed = imagesNeeded({ ...seen, odd: seen.least }, looks);
+  if (needed === null) return false;
+  const oneLookLess = { ...seen, odd: 1, least: 1, seen: seen.seen + needed - looks.more };
+  return alikeBounds(oneLookLess, looks.miss_rate)[0] < looks.purity;
+}
+
+/**
  * The line under the thumbnails.
  * @param {Seen} seen @param {Looks} looks @param {boolean} hidden whether some of the images may be hidden checks
  */
@@ -140,6 +161,7 @@ export function sequentialText(seen, looks, hidden) {
   if (left <= 0) return `${shown}. Undecided for ${threshold} %.`;
   const needed = imagesNeeded(seen, looks);
   if (needed === null) return `${shown}. Undecided for ${threshold} %, and ${Math.min(MOST_LOOKS * more, left)} more without an odd one would not decide.`;
+  if (!isWorthLooking(seen, looks)) return `${shown}. Undecided for ${threshold} %, and it takes at least ${needed} more without an odd one: X or S saves time.`;
   if (needed > more) return `${shown}. Undecided for ${threshold} %: it takes at least ${needed} more (Space) without an odd one.`;
   const then = Math.floor(100 * alikeBounds({ ...seen, seen: seen.seen + needed }, miss)[0] + 1e-9);
   return `${shown}. Undecided for ${threshold} %: ${needed} more (Space) without an odd one would show ${then} %.`;

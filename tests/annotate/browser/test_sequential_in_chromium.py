@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pytest
@@ -29,10 +29,10 @@ BOUNDS = """
     return argument.map(([population, seen, marked, miss]) => oddBounds({ population, seen, marked, miss }));
 """
 DECISIONS = """
-    const { alikeBounds, decision, imagesNeeded } = await import("/static/sequential.js");
+    const { alikeBounds, decision, isWorthLooking } = await import("/static/sequential.js");
     return argument.data.map(([seen, odd]) => {
       const data = { odd, least: odd, seen, population: argument.population, edge: 0, size: argument.size };
-      return [decision(alikeBounds(data, 0), argument.looks.purity), imagesNeeded(data, argument.looks)];
+      return [decision(alikeBounds(data, 0), argument.looks.purity), isWorthLooking(data, argument.looks)];
     });
 """
 
@@ -59,7 +59,7 @@ def marks(rng: np.random.Generator, odd: int, population: int, miss: float) -> l
 @pytest.mark.parametrize(("least", "most"), [(0.0, 1.0), (0.15, 0.25)])
 @pytest.mark.parametrize("miss", [0.0, 0.2])
 def test_bounds_of_all_looks_hold_together(page: Any, miss: float, least: float, most: float) -> None:
-    """In at least 93 of 100 clusters the true number of odd images is within the bounds of every look."""
+    """In at least 95 of 100 clusters the true number of odd images is within the bounds of every look."""
     truth, asked = [], list[Any]()
     for seed in range(100):
         rng = np.random.default_rng(seed)
@@ -71,7 +71,7 @@ def test_bounds_of_all_looks_hold_together(page: Any, miss: float, least: float,
         truth += [(seed, odd)] * len(seen)
     bounds = run(page, BOUNDS, asked)
     missed = {seed for (seed, odd), (low, high) in zip(truth, bounds, strict=True) if not low <= odd <= high}
-    assert len(missed) <= 7
+    assert len(missed) <= 5
 
 
 def test_large_clusters_have_the_bounds_of_a_binomial_share_and_small_ones_are_known_in_the_end(page: Any) -> None:
@@ -86,38 +86,86 @@ def test_large_clusters_have_the_bounds_of_a_binomial_share_and_small_ones_are_k
     assert large[1] / 4000 > beta.ppf(0.95, 2, 23)
 
 
-def mixture(rng: np.random.Generator) -> float:
-    """The odd share of a cluster: half of the clusters are nearly pure, and the others have any share."""
-    return float(rng.beta(0.3, 8) if rng.random() < 0.5 else rng.random())
+class Cluster(NamedTuple):
+    """A simulated cluster that is labeled or refused after some looks, or after 24 random images at once.
 
-
-def test_fewer_images_lead_to_the_same_decisions(page: Any) -> None:
-    """Compare with 24 random images at once, of which the exact bound of one look must reach the threshold.
-
-    Measured with 4,000 clusters of 212 images on 2026-11-28: 27.8 images instead of 36 (0.77 times as many). Both label
-    0.2 % of the mixed clusters; of the pure ones, 78 % are labeled instead of 75 %.
+    Attributes:
+        odd: The number of odd images.
+        in_looks: Whether the looks have decided that it is pure, so that it gets a label.
+        shown: The number of images that the looks have shown.
+        num_looks: The number of looks.
+        marked: The number of odd images among these.
+        at_once: Whether it gets a label by 24 random images at once.
+        marked_at_once: The number of odd images among these.
     """
-    population, most = 200, 40
-    data = [(seen, odd) for seen in range(LOOK, most + 1, LOOK) for odd in range(seen + 1)]
+
+    odd: int
+    in_looks: bool
+    shown: int
+    num_looks: int
+    marked: int
+    at_once: bool
+    marked_at_once: int
+
+
+def shown_clusters(page: Any, nearly_pure: float, population: int, number: int) -> Iterator[Cluster]:
+    """Simulated clusters and a person who does what the page says: marks what is odd, and looks again while the page
+    asks for it.
+
+    Args:
+        nearly_pure: The share of clusters that are nearly pure. The others have any share of odd images.
+        population: The number of images besides those at the edge, which are never odd.
+    """
+    data = [(seen, odd) for seen in range(LOOK, min(population, 80) + 1, LOOK) for odd in range(seen + 1)]
     argument = {"data": data, "population": population, "size": population + EDGE, "looks": SEQUENTIAL}
     outcome = dict(zip(data, run(page, DECISIONS, argument), strict=True))
     most_odd = max(odd for odd in range(24) if beta.ppf(0.95, odd + 1, 24 - odd) <= 0.2)
-    rng, rows = np.random.default_rng(0), []
-    for _ in range(4000):
-        odd = round(mixture(rng) * population)
+    rng = np.random.default_rng(0)
+    for _ in range(number):
+        share = rng.beta(0.3, 8) if rng.random() < nearly_pure else rng.random()
+        odd = round(float(share) * population)
         found = marks(rng, odd, population, 0.0)
         seen = LOOK
-        while True:
-            decided, needed = outcome[seen, found[seen]]
-            if decided != "undecided" or needed is None or seen + needed > most:
-                break
+        while outcome[seen, found[seen]] == ["undecided", True]:
             seen += LOOK
-        rows.append((odd / (population + EDGE) > 0.2, found[24] <= most_odd, decided == "pure", EDGE + seen))
-    is_mixed, at_once, in_looks, shown = (np.array(column) for column in zip(*rows, strict=True))
+        is_pure = outcome[seen, found[seen]][0] == "pure"
+        yield Cluster(odd, is_pure, EDGE + seen, seen // LOOK, found[seen], found[24] <= most_odd, found[24])
 
-    assert np.mean(shown) <= 0.8 * 36
-    assert np.mean(in_looks[is_mixed]) <= 0.005
-    assert np.mean(in_looks[~is_mixed]) >= np.mean(at_once[~is_mixed])
+
+def label_error(clusters: Sequence[Cluster], size: int, *, in_looks: bool) -> float:
+    """The share of wrong labels that clusters give to the images that nobody marked."""
+    labeled = [one for one in clusters if (one.in_looks if in_looks else one.at_once)]
+    marked = [one.marked if in_looks else one.marked_at_once for one in labeled]
+    return (sum(one.odd for one in labeled) - sum(marked)) / (size * len(labeled) - sum(marked))
+
+
+@pytest.mark.parametrize(
+    ("nearly_pure", "population", "images", "labels"),
+    [(0.5, 60, 0.71, 1.02), (0.7, 60, 0.75, 1.01), (0.5, 200, 0.72, 0.98), (0.7, 200, 0.76, 0.98),
+     (0.5, 1000, 0.72, 0.97), (0.7, 1000, 0.76, 0.98)],
+)  # fmt: skip
+def test_fewer_images_lead_to_labels_that_are_as_good(
+    page: Any, nearly_pure: float, population: int, images: float, labels: float
+) -> None:
+    """Compare with 24 random images at once, of which the exact bound of one look must reach the threshold.
+
+    The images shown and the number of labeled clusters are compared with those at once. Labels of clusters of 72 images
+    have more errors than those at once, because that bound is for an infinite cluster, and so refuses more of them.
+    """
+    clusters = list(shown_clusters(page, nearly_pure, population, 20_000))
+    size = population + EDGE
+    is_mixed = np.array([one.odd for one in clusters]) > 0.2 * size
+    in_looks, at_once = (np.array([getattr(one, name) for one in clusters]) for name in ("in_looks", "at_once"))
+    shown = np.mean([one.shown for one in clusters])
+    errors = [label_error(clusters, size, in_looks=one) for one in (True, False)]
+    assert shown / 36 == pytest.approx(images, abs=0.006)
+    assert in_looks.mean() / at_once.mean() == pytest.approx(labels, abs=0.01)
+    assert np.mean([one.num_looks for one in clusters]) <= 2
+    # Also per label the images are at most 0.8 times as many.
+    assert shown / 36 / (in_looks.mean() / at_once.mean()) <= 0.8
+    assert in_looks[is_mixed].mean() <= 0.003
+    if population > 60:
+        assert errors[0] <= errors[1]
 
 
 @pytest.mark.parametrize(
@@ -131,7 +179,14 @@ def test_fewer_images_lead_to_the_same_decisions(page: Any) -> None:
          "Decided: fewer than 80 %, so X fits."),
         # Some of the marks may be on hidden checks.
         (6, 8, 0, 2, "6 of at least 8 random are marked as odd: at least 6 % alike (95 % sure)",
-         "Undecided for 80 %: it takes at least 64 more (Space) without an odd one."),
+         "Undecided for 80 %, and it takes at least 64 more without an odd one: X or S saves time."),
+        # Only marks that are certainly on no hidden check speak against another look.
+        (3, 8, 0, 2, "3 of at least 8 random are marked as odd: at least 19 % alike (95 % sure)",
+         "Undecided for 80 %: it takes at least 40 more (Space) without an odd one."),
+        (2, 8, 0, 0, "2 of 8 random are marked as odd: at least 28 % alike (95 % sure)",
+         "Undecided for 80 %, and it takes at least 32 more without an odd one: X or S saves time."),
+        (1, 8, 0, 0, "1 of 8 random are marked as odd: at least 41 % alike (95 % sure)",
+         "Undecided for 80 %: it takes at least 24 more (Space) without an odd one."),
         (20, 24, 0, 8, "20 of at least 24 random are marked as odd: at least 8 % alike (95 % sure)",
          "Undecided for 80 %, and 80 more without an odd one would not decide."),
         (0, 8, 0, 2, "If none of the random ones is odd: at least 68 % alike (95 % sure)",

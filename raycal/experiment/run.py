@@ -5,23 +5,30 @@ import logging
 import traceback
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from typing import TYPE_CHECKING, Protocol
+
+import numpy as np
 
 from raycal.algorithm.clustering import Clustering
 from raycal.algorithm.loop import active_learning
+from raycal.algorithm.out_of_fold import NUM_FOLDS, predict_out_of_fold
+from raycal.algorithm.pool import Pool
 from raycal.algorithm.questions import Annotators
-from raycal.algorithm.records import Indices, Interaction, IterationResult
+from raycal.algorithm.randomness import stream
+from raycal.algorithm.records import Indices, Interaction, IterationResult, TrainingSet
 from raycal.config import ExperimentConfig, WorkerSettings
 from raycal.config.loop_settings import loop_settings
 from raycal.data import Dataset, LoadedDataset, TextDataset
 from raycal.data.manifest import Manifest, manifest_of
-from raycal.errors import InfrastructureError, InputError, RaycalError, StoppedError
+from raycal.errors import DivergedError, InfrastructureError, InputError, RaycalError, StoppedError
 from raycal.experiment import build, montage, text_clusters
 from raycal.experiment.provenance import environment
 from raycal.kmeans.backends import noted
 from raycal.networks import networks
 from raycal.plugins import loaded_plugins
 from raycal.storage.inputs import ExpectedInputs
+from raycal.storage.out_of_fold import OutOfFold
 from raycal.storage.predictions import HoldoutPredictions
 from raycal.storage.results import IterationRecord
 from raycal.storage.run_dir import MontageForm
@@ -194,7 +201,10 @@ def _run(
                 ran_on["clustering"] = clustering_backends
                 run_dir.write_environment(ran_on)
             predictions = None if people is None else people.predictions(learner.classify)
-            line = run_dir.commit(result, learner.save(), predictions)
+            model, out_of_fold = learner.save(), None
+            if people is not None and config.model.trains_head_alone:  # Other networks take too long to train again.
+                out_of_fold = _out_of_fold(learner, result, config.seed)
+            line = run_dir.commit(result, model, predictions, out_of_fold)
             montages.draw(result.iteration, result.ledger)
             for observe in observers:
                 observe(line, result)
@@ -208,6 +218,34 @@ def _run(
                 return
     montages.fix_missing()
     run_dir.finish("iterations" if done == settings.total_iterations else "pool exhausted")
+
+
+def _out_of_fold(learner: "NetworkLearner", result: IterationResult, seed: int) -> OutOfFold | None:
+    """What models predict for the samples of D^L of which they have not seen the labels.
+
+    They are trained on D^L alone, because its labels are more reliable than those of clusters.
+
+    Returns:
+        The predictions. None if D^L is too small, or if a training diverged.
+    """
+    pool = Pool(result.pool)
+    indices, whole = pool.labeled(), pool.training_set()
+    samples = TrainingSet(indices=indices, labels=whole.labels[np.searchsorted(whole.indices, indices)])
+    if len(indices) < NUM_FOLDS:
+        return None
+    try:
+        probs = predict_out_of_fold(learner, samples, partial(stream, seed, result.iteration))
+    except DivergedError as error:
+        logger.warning("iteration %d: no cross-validation of the labels: %s", result.iteration, error)
+        return None
+    each, predicted = np.arange(len(indices)), probs.argmax(axis=1)
+    return OutOfFold(
+        sample=indices.astype(np.int32),
+        label=samples.labels.astype(np.int32),
+        predicted=predicted.astype(np.int32),
+        of_predicted=probs[each, predicted],
+        of_label=probs[each, samples.labels],
+    )
 
 
 def _load(

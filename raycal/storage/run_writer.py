@@ -15,6 +15,7 @@ from raycal.storage import ledger
 from raycal.storage.checkpoints import SavedState, StateDir, by_iteration, iteration_name, iteration_of
 from raycal.storage.folder import Folder
 from raycal.storage.lease import Lease
+from raycal.storage.out_of_fold import OUT_OF_FOLD, OutOfFold, out_of_fold_file, out_of_fold_name
 from raycal.storage.predictions import PREDICTIONS, HoldoutPredictions, predictions_name, to_parquet
 from raycal.storage.results import IterationRecord, iteration_record
 from raycal.storage.run_dir import (
@@ -60,7 +61,7 @@ class RunWriter(RunDir):
         self._lease = lease
         self._committed: _Committed | None = None
         self._states = StateDir(folder.folder(STATES))
-        self._predictions = folder.folder(PREDICTIONS)
+        self._predictions, self._out_of_fold = folder.folder(PREDICTIONS), folder.folder(OUT_OF_FOLD)
 
     @classmethod
     def of(cls, sweep_dir: SweepDir, experiment_id: str) -> Self:
@@ -89,14 +90,18 @@ class RunWriter(RunDir):
         self._write_results(self._committed.lines)
         last = -1 if state is None else state.iteration
         self._states.drop_after(last)
-        for folder in (self._ledger_files, self._montages, self._predictions):
+        for folder in (self._ledger_files, self._montages, self._predictions, self._out_of_fold):
             for name in by_iteration(folder.names("iteration-*")):
                 if iteration_of(name) > last:
                     folder.remove(name)
         return state
 
     def commit(
-        self, result: IterationResult, model: bytes, predictions: HoldoutPredictions | None = None
+        self,
+        result: IterationResult,
+        model: bytes,
+        predictions: HoldoutPredictions | None = None,
+        out_of_fold: OutOfFold | None = None,
     ) -> IterationRecord:
         """Save an iteration, in place of an earlier commit of the same iteration; return its record.
 
@@ -105,6 +110,7 @@ class RunWriter(RunDir):
             model: The model after the iteration.
             predictions: What this model predicts for the test samples, if people label. None means that no predictions
                 are kept.
+            out_of_fold: What models without the labels of D^L predict for its samples. None means that nothing is kept.
         """
         self._check_lease()
         before = self._read_committed() or _Committed([], {})
@@ -114,6 +120,8 @@ class RunWriter(RunDir):
         self._committed = _Committed(lines, earlier | {name: digest_of(content)})
         if predictions is not None:
             self._predictions.write(predictions_name(result.iteration), to_parquet(predictions))
+        if out_of_fold is not None:
+            self._out_of_fold.write(out_of_fold_name(result.iteration), out_of_fold_file(out_of_fold))
         self._ledger_files.write(name, content)
         self._states.save(result, model, lines, self._committed.ledger)
         # A process that was suspended while another one became the owner would remove the lines of the new owner.

@@ -18,6 +18,7 @@ from raycal.config import ExperimentConfig
 from raycal.experiment import build
 from raycal.storage.checkpoints import SavedState
 from raycal.storage.folder import Folder
+from raycal.storage.out_of_fold import OutOfFold, newest_out_of_fold
 from raycal.storage.predictions import HoldoutPredictions, read_predictions
 from raycal.storage.results import KEYS, iteration_record
 from raycal.storage.run_dir import RunDir, TrialState
@@ -574,3 +575,26 @@ def test_predictions_of_an_iteration_that_was_not_committed_are_dropped(
 
     assert read_predictions(run_dir.folder, 0) is not None
     assert read_predictions(run_dir.folder, 1) is None
+
+
+def test_predictions_for_d_l_of_an_iteration_that_was_not_committed_are_dropped(
+    run_dir: RunWriter, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def predicted(sample: int) -> OutOfFold:
+        whole, probability = np.array([sample], np.int32), np.ones(1, np.float32)
+        return OutOfFold(sample=whole, label=whole, predicted=whole, of_predicted=probability, of_label=probability)
+
+    def newest() -> list[int]:
+        found = newest_out_of_fold(run_dir.folder)
+        return [] if found is None else found.sample.tolist()
+
+    run_dir.begin(CONFIG)
+    run_dir.commit(result(0), model(0), None, predicted(7))
+    monkeypatch.setattr(run_dir._states, "save", lambda *_: (_ for _ in ()).throw(OSError("full")))
+    with pytest.raises(OSError, match="full"):
+        run_dir.commit(result(1), model(1), None, predicted(8))
+    assert newest() == [8]
+
+    run_dir.begin(CONFIG)
+
+    assert newest() == [7]

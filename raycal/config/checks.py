@@ -16,8 +16,8 @@ class ChecksConfig(Strict):
         repeats: The share of the single samples that the same person is asked again.
         shared: The share of the single samples that a second person is asked.
         audits: The number of samples with the label of a cluster that are asked alone, per question of the project.
-        look_again: The largest number of single samples that people look at again because labels of theirs differ, per
-            question of the project. While there is nothing else to do, more are asked.
+        look_again: The largest number of single samples that people look at again because another label or a model
+            speaks against their label, per question of the project. While there is nothing else to do, more are asked.
         share: The largest share of checks among the questions of a person while there are other questions. When there
             are none, checks are asked without this limit.
         gold: The number of known samples that a newcomer is asked first, if other people have labeled enough.

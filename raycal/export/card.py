@@ -227,10 +227,10 @@ def _looks(people: PeopleRecord, noun: str) -> str:
         return ""
     one = counts.number == 1
     return (
-        f"{counted(counts.number, f'single {noun}')} {'was' if one else 'were'} looked at again, because people had "
-        f"given {'it' if one else 'them'} different labels, and {counts.changed:,} of the labels changed. The label of "
-        "the second look counts, unless the person could not tell. It has no number of an interaction, because the "
-        "ledger is not rewritten."
+        f"{counted(counts.number, f'single {noun}')} {'was' if one else 'were'} looked at again, because another "
+        f"label or a model spoke against {'its label' if one else 'their labels'}, and {counts.changed:,} of the "
+        "labels changed. The label of the second look counts, unless the person could not tell. It has no number of "
+        "an interaction, because the ledger is not rewritten."
     )
 
 

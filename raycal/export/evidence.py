@@ -5,7 +5,7 @@ paid for, so a data set must not lose them. Therefore all answers count, whateve
 
 1. An image gets the class with the highest posterior probability (see `raycal.people.posterior`) among the classes that
    somebody gave it. If two classes are equally probable, the class that was given last counts.
-2. If somebody looked again at the image because its labels differed, that label counts, however probable it is.
+2. If somebody looked again at the image because its label was in doubt, that label counts, however probable it is.
 3. A person who labels a cluster may mark some of its images as odd. An image loses its label in this way if nobody has
    labeled it alone, if each label that a cluster gave it was followed by a mark against this label, and if no class is
    more probable than not. No other image loses its label, however improbable the label is.

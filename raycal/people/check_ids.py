@@ -4,7 +4,7 @@ A check is recognized by its id alone, so the log needs nothing else to know wha
 
 - `repeat.17` and `shared.17` ask about the single sample that the event 17 of the log is the answer to.
 - `audit.345` asks about the sample 345 of the pool.
-- `look_again.345` asks about the sample 345 of the pool, whose labels differ.
+- `look_again.345` asks about the sample 345 of the pool, whose label is in doubt.
 - `gold.1712345678` asks a newcomer about the single sample that the event 17 of the log is an answer to. The last eight
   digits say which newcomer; see `raycal.people.gold`.
 

@@ -7,7 +7,7 @@ round on; see `amendments`.
 
 import hashlib
 from collections import Counter, defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from itertools import islice
 
@@ -21,6 +21,7 @@ from raycal.people.events import Answered, Event, Purpose, Undone
 from raycal.people.fold import Arrival
 from raycal.people.gold import GoldQuestions
 from raycal.people.look_again import LookAgain
+from raycal.people.model_doubts import Doubt
 
 # A person is asked again only after as many further questions, so that the first answer is forgotten.
 REPEAT_AFTER = 50
@@ -78,9 +79,10 @@ class Checks:
         board: The answers so far. After each event, `note` must be called when the board has it.
         rates: How many checks are asked.
         seed: The seed of the project.
+        doubts: The labels that the newest model doubts.
     """
 
-    def __init__(self, board: Board, rates: CheckRates, seed: int) -> None:
+    def __init__(self, board: Board, rates: CheckRates, seed: int, doubts: Mapping[int, Doubt] | None = None) -> None:
         self._board, self._rates, self._seed = board, rates, seed
         self.gold = GoldQuestions(board, rates.gold, seed)
         self._originals: dict[int, Answered] = {}
@@ -95,6 +97,7 @@ class Checks:
         self._labels: tuple[tuple[int, int], ClusterLabels] | None = None
         self._num_changes = 0
         self._looks = LookAgain(board, seed)
+        self._looks.note_doubts(doubts or {})
         for given in board.book.all_answers():
             self.note(given.event)
 
@@ -123,6 +126,10 @@ class Checks:
             self._repeats[event.who].append((self._num_answers[event.who], event.seq))
         if self._is_drawn(Purpose.SHARED, event.question):
             self._shared.append(event.seq)
+
+    def note_doubts(self, doubts: Mapping[int, Doubt]) -> None:
+        """Take account of the labels that the newest model doubts."""
+        self._looks.note_doubts(doubts)
 
     def exists(self, question: str) -> bool:
         """Whether a question is a check of a known answer or of a sample of the pool."""
@@ -171,7 +178,7 @@ class Checks:
         return CheckedSample(is_in_holdout=False, position=int(found[1].by_distance[0]), guess=found[1].guess)
 
     def choices(self, question: str) -> list[int] | None:
-        """The labels that differ, if an existing question asks to look again; None for every other question."""
+        """The classes in question, if an existing question asks to look again; None for every other question."""
         check = check_of(question)
         is_look = check is not None and check.purpose is Purpose.LOOK_AGAIN
         return self._looks.choices(check.number) if check is not None and is_look else None

@@ -1,11 +1,12 @@
-"""Finds the samples of D^L whose label differs from another label that people gave to them, the most doubtful first.
+"""Finds the samples of D^L whose label another label or a model speaks against, the most doubtful first.
 
-Everything here is a function of the log and the questions, so the server and the worker get the same result whenever
-they start. A sample counts once the step that asked about it alone is closed, because from then on its label is in D^L
-and its answer cannot be taken back.
+Everything here is a function of its arguments: the log, the questions, and what the model doubts. So the server and the
+worker get the same result whenever they start. A sample counts once the step that asked about it alone is closed,
+because from then on its label is in D^L and its answer cannot be taken back.
 
-The guess of a model is no opinion here: the files of the steps keep which class it finds most likely, but not how sure
-it is. Most single samples are asked because the model is unsure, so its guess often differs from a right label.
+A model may doubt a label, too, if it was trained without it; see `model_doubts`. The guess of the model that chose the
+question is no opinion: most single samples are asked because this model is unsure, so its guess often differs from a
+right label, however high its probability is.
 """
 
 import hashlib
@@ -13,6 +14,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import IntEnum
+from types import MappingProxyType
 from typing import NamedTuple
 
 import numpy as np
@@ -22,6 +24,7 @@ from raycal.algorithm.records import Kind
 from raycal.people.check_ids import Check, check_of
 from raycal.people.events import Answered, Purpose
 from raycal.people.fold import Arrival, Book
+from raycal.people.model_doubts import Doubt
 
 # The checks whose answers are opinions about a label.
 OPINIONS = (Purpose.REPEAT, Purpose.SHARED, Purpose.AUDIT)
@@ -34,13 +37,15 @@ class Reason(IntEnum):
 
     Attributes:
         PEOPLE: Another person gave it to the sample alone, as a second opinion or in a shared question.
+        MODEL: A model that has not seen the label of the sample is sure of it.
         CLUSTER: A cluster with the sample got it, or an audit of the label of a cluster.
         SELF: The same person gave it to the sample at another time.
     """
 
     PEOPLE = 0
-    CLUSTER = 1
-    SELF = 2
+    MODEL = 1
+    CLUSTER = 2
+    SELF = 3
 
 
 class Opinion(NamedTuple):
@@ -56,7 +61,7 @@ class Disagreement:
 
     Attributes:
         sample: The sample of the pool.
-        labels: The labels that differ, ascending; one of them is the label that counts.
+        labels: The classes in question, ascending; one of them is the label that counts.
         reason: The strongest reason for the doubt.
         balance: The number of opinions against the label that counts, less the number of opinions for it.
     """
@@ -137,15 +142,17 @@ def closed_labels(book: Book, steps: AnsweredSteps) -> ClosedLabels:
     )
 
 
-def disagreements(book: Book, closed: ClosedLabels, questions: Iterable[str]) -> dict[int, Disagreement]:
-    """The samples of D^L with labels that differ, by the sample, the most doubtful first.
+def disagreements(
+    book: Book, closed: ClosedLabels, questions: Iterable[str], doubts: Mapping[int, Doubt] = MappingProxyType({})
+) -> dict[int, Disagreement]:
+    """The samples of D^L whose label is in doubt, by the sample, the most doubtful first.
 
-    A label that another person gave to the sample alone comes before the label of a cluster, and that one before a
-    contradiction of the same person. Then the sample with more opinions against its label comes first, and then the one
-    that was labeled earlier.
+    The order is that of `Reason`. Then the sample with more opinions against its label comes first, then the one whose
+    label the model finds less probable, and then the one that was labeled earlier.
 
     Args:
         questions: The ids of at least those questions besides the steps that people answered.
+        doubts: The labels that the model doubts. One that is not the label of the sample any more is left out.
     """
     further = defaultdict[int, list[Opinion]](list)
     sample_of = {event.seq: sample for sample, event in closed.singles.items()}
@@ -158,12 +165,21 @@ def disagreements(book: Book, closed: ClosedLabels, questions: Iterable[str]) ->
         if sample in closed.singles:
             reason = Reason.CLUSTER if is_audit else _reason(closed.singles[sample], event)
             further[sample].append(Opinion(reason, event.label))
+    for sample, doubt in doubts.items():
+        if sample in closed.singles and closed.singles[sample].label == doubt.label:
+            further[sample].append(Opinion(Reason.MODEL, doubt.predicted))
     found = dict(closed.found)
     for sample, given in further.items():
         one = _disagreement(sample, closed.singles[sample], [*closed.opinions.get(sample, ()), *given])
         if one is not None:
             found[sample] = one
-    order = sorted(found.values(), key=lambda one: (one.reason, -one.balance, closed.singles[one.sample].seq))
+
+    def rank(one: Disagreement) -> tuple[float, ...]:
+        doubt = doubts.get(one.sample)
+        of_label = 1.0 if doubt is None else doubt.of_label
+        return one.reason, -one.balance, of_label, closed.singles[one.sample].seq
+
+    order = sorted(found.values(), key=rank)
     return {one.sample: one for one in order}
 
 

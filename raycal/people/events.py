@@ -31,7 +31,7 @@ class Purpose(StrEnum):
         REPEAT: The person labels a single sample again, to measure how often people agree with themselves.
         SHARED: A second person labels a single sample, to measure how often two people agree.
         AUDIT: A sample that a cluster gave its label is labeled alone, to measure the error of such labels.
-        LOOK_AGAIN: A sample of D^L whose labels differ is labeled once more, and this label replaces the earlier one.
+        LOOK_AGAIN: A sample of D^L whose label is in doubt is labeled once more; the new label replaces the old one.
         GOLD: A newcomer labels a sample whose label is known, to learn how others label.
     """
 

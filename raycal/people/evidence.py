@@ -31,7 +31,7 @@ class OtherAnswer:
         marked: The images of the cluster that the person marked as odd.
         seen: The images of the cluster that the person saw.
         is_audit: Whether the question was drawn at random to measure the error of the labels of clusters.
-        is_look: Whether the person looked again at the image because labels of it differed.
+        is_look: Whether the person looked again at the image because its label was in doubt.
     """
 
     who: str
@@ -61,7 +61,7 @@ class Evidence:
         person: (E,) int64, the place in `people` of the person who answered.
         is_seen: (E,) bool, whether it is known that the person saw the image. Always true if `is_single` or `is_odd`.
         is_audit: (E,) bool, whether the answer belongs to an audit.
-        is_look: (E,) bool, whether the person looked again at the image because labels of it differed.
+        is_look: (E,) bool, whether the person looked again at the image because its label was in doubt.
         people: The pseudonyms, in alphabetical order. A simulated expert has an empty one.
     """
 

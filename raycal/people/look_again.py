@@ -1,14 +1,16 @@
-"""The queue of samples that people look at again, because labels of theirs differ; see `disagreements`.
+"""The queue of samples that people look at again, because their labels are in doubt; see `disagreements`.
 
-The queue follows from the board alone, so a server that starts again makes the same one. It is computed again only when
-a step was closed, or an answer that belongs to no step was given or taken back.
+The queue follows from the board and from the labels that the newest model doubts, so a server that starts again makes
+the same one. It is computed again only when a step was closed, when an answer that belongs to no step was given or
+taken back, or when there is a newer model.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from raycal.people.board import Board
 from raycal.people.disagreements import OPINIONS, ClosedLabels, Disagreement, closed_labels, disagreements, shuffled
 from raycal.people.events import Answered, Event, Undone
+from raycal.people.model_doubts import Doubt
 
 
 class LookAgain:
@@ -24,6 +26,7 @@ class LookAgain:
         self._board, self._seed = board, seed
         self._checks: dict[str, None] = {}
         self._num_changes = 0
+        self._doubts: Mapping[int, Doubt] = {}
         self._closed: tuple[tuple[int, int], ClosedLabels] | None = None
         self._found: tuple[tuple[int, int, int], dict[int, Disagreement]] | None = None
 
@@ -36,12 +39,18 @@ class LookAgain:
         elif isinstance(event, Undone):
             self._num_changes += 1
 
+    def note_doubts(self, doubts: Mapping[int, Doubt]) -> None:
+        """Take account of the labels that the newest model doubts."""
+        if doubts != self._doubts:
+            self._doubts = doubts
+            self._num_changes += 1
+
     def exists(self, sample: int) -> bool:
         """Whether a sample is in D^L, so that its label could be amended."""
         return sample in self._labels().singles
 
     def is_waiting(self, sample: int) -> bool:
-        """Whether the labels of a sample differ, and nobody has looked at it again."""
+        """Whether the label of a sample is in doubt, and nobody has looked at it again."""
         found = self._disagreements().get(sample)
         return found is not None and self._board.book.counted(found.question) is None
 
@@ -67,5 +76,5 @@ class LookAgain:
         labels = self._labels()
         state = len(self._board.book.closed), len(self._board.steps), self._num_changes
         if self._found is None or self._found[0] != state:
-            self._found = state, disagreements(self._board.book, labels, self._checks)
+            self._found = state, disagreements(self._board.book, labels, self._checks, self._doubts)
         return self._found[1]

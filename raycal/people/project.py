@@ -34,6 +34,7 @@ from raycal.people.guidelines import Guidelines, describe_guidelines
 from raycal.people.incoming import RefusedError, SentAnswer, SentUndo, id_of, parse
 from raycal.people.log import GROUP_SECONDS, PEOPLE, AnswerLog, GroupCommit, NotStoredError
 from raycal.people.looks import Looks
+from raycal.people.model_doubts import Doubt, model_doubts
 from raycal.people.page_ids import PageIds
 from raycal.people.progress import Progress, read_progress
 from raycal.people.project_samples import list_name
@@ -43,6 +44,7 @@ from raycal.people.shown import ALL_AT_ONCE, beginning, more_images, size_of_ran
 from raycal.people.steps import STEPS, StepFiles
 from raycal.people.stopping import StopRules
 from raycal.storage.folder import Folder
+from raycal.storage.out_of_fold import newest_out_of_fold
 
 PREPARING, OPEN, TRAINING, WAITING, FINISHED = PHASES = ("preparing", "open", "training", "waiting", "finished")
 # With fewer answers than this, no time is estimated.
@@ -152,6 +154,7 @@ class Project:
         self._log = AnswerLog(run_folder)
         try:
             self._board = self._new_board(StepFiles(run_folder.folder(STEPS)).read_all(), self._log.events)
+            self._doubts = self._read_doubts()
             self._checks = self._new_checks()
             self._refuse_other_answers()
         except BaseException:
@@ -195,12 +198,15 @@ class Project:
         if phase not in PHASES:
             raise ValueError(f"unknown phase {phase!r}")
         results, progress = self._read_results()
+        doubts = self._read_doubts()
         with self._lock:
             self._step = None if step is None else self._board.add_step(step)
             self._halve, self._iteration, self._phase, self._message = halve, iteration, phase, message
             # While the model learns again from earlier rounds, the results of all rounds stay on the page.
             if _num_rounds(progress) >= _num_rounds(self._progress):
                 self._results, self._progress = results, progress
+            self._doubts = doubts
+            self._checks.note_doubts(doubts)
             self._note_change()
             opened = self._open_step
         if opened is not None and opened.is_complete:  # nobody can give another answer, which would close the step
@@ -427,7 +433,12 @@ class Project:
         )
 
     def _new_checks(self) -> Checks:
-        return Checks(self._board, self._check_rates, self._seed)
+        return Checks(self._board, self._check_rates, self._seed, self._doubts)
+
+    def _read_doubts(self) -> Mapping[int, Doubt]:
+        if not self._check_rates.look_again:
+            return {}
+        return model_doubts(newest_out_of_fold(self._run_folder))
 
     def _refuse_other_answers(self) -> None:
         """Refuse a log whose answers are not about the questions and the classes of this project.

@@ -61,7 +61,7 @@ class Quality:
         alpha: Krippendorff's alpha of all labels that different people gave to the same samples.
         confused: Which two classes people gave to the same sample, and how often; the most frequent ones first.
         error: The error of the labels that clusters gave.
-        looks: How many samples people looked at again, because their labels differed.
+        looks: How many samples people looked at again, because their labels were in doubt.
     """
 
     with_themselves: tuple[Agreement, ...] = ()

@@ -2,7 +2,7 @@
 
 import random
 from collections import OrderedDict
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -69,27 +69,48 @@ def label_with_errors(folder: Path, settings: Mapping[str, Any], team: Team) -> 
     Args:
         settings: The settings of the experiment, without the expert.
     """
+    with labeled_with_errors(folder, settings, team, CHECKS) as (run_dir, truth):
+        rows = [row for number in range(settings["iterations"]) for row in run_dir.ledger_of(number)]
+        accuracies = [line["test_accuracy"] for line in run_dir.results()]
+    is_wrong = [
+        truth[row.indices] != row.label for row in rows if row.kind is Kind.CLUSTER and row.answer is Answer.LABELED
+    ]
+    return Outcome(accuracies, float(np.concatenate(is_wrong).mean()))
+
+
+@contextmanager
+def labeled_with_errors(
+    folder: Path,
+    settings: Mapping[str, Any],
+    team: Team,
+    checks: Mapping[str, float],
+    *,
+    before_answers: Callable[[RunDir], object] = lambda run_dir: None,
+) -> Iterator[tuple[RunDir, Labels]]:
+    """Let a team label all rounds of a new project, and yield the folder of its run and the true labels of the pool.
+
+    Args:
+        settings: The settings of the experiment, without the expert.
+        checks: The block `checks` of the project file.
+        before_answers: Called with the folder of the run after each round, before people answer.
+    """
     folder.mkdir(parents=True)
     file = folder / "erring.yaml"
     experiment = {**settings, "expert": "people"}
-    file.write_text(yaml.safe_dump({"name": "erring", "experiment": experiment, "checks": CHECKS}))
+    file.write_text(yaml.safe_dump({"name": "erring", "experiment": experiment, "checks": dict(checks)}))
     with open_run(file, folder / "runs") as (run, project, dataset, order):
         bots = ErringBots(team, project, np.asarray(dataset.labels), int(settings["seed"]))
         run_dir = run.run_dir
         while len(run_dir.results()) < settings["iterations"]:
             assert carry_on(order), run_dir.error()
+            before_answers(run_dir)
             bots.answer_step(run_dir, run.config)
-        truth = np.asarray(dataset.labels)[dataset.train_rows]
-        rows = [row for number in range(settings["iterations"]) for row in run_dir.ledger_of(number)]
-    is_wrong = [
-        truth[row.indices] != row.label for row in rows if row.kind is Kind.CLUSTER and row.answer is Answer.LABELED
-    ]
-    accuracies = [line["test_accuracy"] for line in run_dir.results()]
-    return Outcome(accuracies, float(np.concatenate(is_wrong).mean()))
+        yield run_dir, np.asarray(dataset.labels)[dataset.train_rows]
 
 
 class ErringBots:
-    """The people of a team, who take turns. Whoever sees the same images again with the same seed answers the same."""
+    """The people of a team, who take turns. Whoever sees the same images again with the same seed answers the same,
+    except who is asked to look again."""
 
     def __init__(self, team: Team, project: Project, truth: Labels, seed: int) -> None:
         self._team, self._project, self._truth, self._seed = team, project, truth, seed
@@ -111,7 +132,8 @@ class ErringBots:
         rows = rows_of(question)
         counts = np.bincount(self._truth[rows], minlength=int(self._truth.max()) + 1)
         main, is_pure = int(counts.argmax()), counts.max() >= self._team.purity * len(rows)
-        rng = random.Random(f"{self._seed}.{who}.{sorted(rows)}")
+        look = ".look again" if question.get("purpose") == "look_again" else ""
+        rng = random.Random(f"{self._seed}.{who}.{sorted(rows)}{look}")
         marked = [row for row in rows if self._truth[row] != main and rng.random() < self._team.marked]
         if rng.random() < self._team.error_rates[who]:
             main = (main + rng.randrange(1, len(counts))) % len(counts)

@@ -156,8 +156,8 @@ def test_amended_label_is_learned_in_the_next_round_and_exported(tmp_path: Path)
     assert (book.classes[people.before], False) in {(given, agrees) for given, _, agrees in of_sample}
     card = (tmp_path / "out" / "README.md").read_text()
     assert (
-        "1 single image was looked at again, because people had given it different labels, and 1 of the labels changed."
-        in card
+        "1 single image was looked at again, because another label or a model spoke against its label, "
+        "and 1 of the labels changed." in card
     )
     assert set(book.classes) <= set(NAMES)
 

@@ -1,6 +1,6 @@
 """The samples of D^L whose labels differ, and their order."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import numpy as np
@@ -12,6 +12,7 @@ from raycal.algorithm.records import Kind
 from raycal.people.disagreements import Disagreement, Reason, closed_labels, disagreements, replies_of, shuffled
 from raycal.people.events import Answered, Closed, Event, GivenAnswer, Purpose, Timing, Undone
 from raycal.people.fold import Book, fold
+from raycal.people.model_doubts import Doubt
 
 # The sample that each question of `samples()` asks about.
 SAMPLES = [300 + 7 * number for number in range(10)]
@@ -51,9 +52,11 @@ class Log:
         return {"seq": seq, "id": f"event-{seq}", "who": who, "time": "2026-11-28T12:00:00Z"}
 
 
-def found(log: Log, *steps: StepQuestions) -> list[Disagreement]:
+def found(log: Log, *steps: StepQuestions, doubts: Mapping[int, Doubt] | None = None) -> list[Disagreement]:
     book = log.book
-    return list(disagreements(book, closed_labels(book, replies_of(book, steps)), book.questions).values())
+    return list(
+        disagreements(book, closed_labels(book, replies_of(book, steps)), book.questions, doubts or {}).values()
+    )
 
 
 def one(sample: int, labels: Iterable[int], reason: Reason, balance: int = 1) -> Disagreement:
@@ -96,6 +99,32 @@ def test_more_opinions_against_a_label_come_first() -> None:
         one(SAMPLES[1], (0, 1, 2), Reason.PEOPLE, 2),
         one(SAMPLES[0], (0, 1), Reason.PEOPLE, 1),
         one(SAMPLES[2], (0, 1), Reason.PEOPLE, 0),
+    ]
+
+
+def test_doubts_of_the_model_come_after_those_of_people() -> None:
+    log = Log()
+    first = clusters(1, size=400)
+    log.answer("ana", "0.0.0", 4, kind=Kind.CLUSTER)
+    log.close(0, 0)
+    for number, label in enumerate((4, 0, 4, 4, 0, 4)):
+        log.answer("ana", f"0.1.{number}", label)
+    log.answer("ben", "0.1.2", 1)
+    log.close(0, 1)
+    doubts = {
+        SAMPLES[0]: Doubt(label=4, predicted=2, of_label=0.3),
+        SAMPLES[3]: Doubt(label=4, predicted=3, of_label=0.1),
+        SAMPLES[4]: Doubt(label=0, predicted=4, of_label=0.2),
+        SAMPLES[5]: Doubt(label=1, predicted=4, of_label=0.0),  # The sample has another label now.
+        SAMPLES[7]: Doubt(label=4, predicted=1, of_label=0.0),  # Nobody has labeled this sample.
+    }
+
+    assert found(log, first, samples(6), doubts=doubts) == [
+        one(SAMPLES[2], (1, 4), Reason.PEOPLE, 0),
+        one(SAMPLES[4], (0, 4), Reason.MODEL, 2),  # The cluster is against the label, too.
+        one(SAMPLES[3], (3, 4), Reason.MODEL, 0),
+        one(SAMPLES[0], (2, 4), Reason.MODEL, 0),
+        one(SAMPLES[1], (0, 4), Reason.CLUSTER, 1),
     ]
 
 

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from itertools import count
 from pathlib import Path
 
+import numpy as np
 import pytest
 from small_project import TRAIN_ROWS, Page, answer, event_id, project, samples, undo
 
@@ -21,6 +22,7 @@ from raycal.people.project import OPEN, TRAINING, Project
 from raycal.people.quality import labels_of_people
 from raycal.people.steps import STEPS, StepFiles
 from raycal.storage.folder import Folder
+from raycal.storage.out_of_fold import OUT_OF_FOLD, OutOfFold, out_of_fold_file, out_of_fold_name
 
 LOOKS = CheckRates(look_again=0.05, share=0.1)
 # The samples that the first questions of `samples()` ask about.
@@ -86,6 +88,52 @@ def test_page_looks_again_while_the_model_trains(run: Folder, ids: Callable[[], 
         assert birds._checks.due("ana", 9) == []
         again = [birds._questions.describe(f"look_again.{one}")["choices"] for one in (SECOND, FIRST)]
         assert again == shown
+
+
+def keep_predictions(run: Folder, iteration: int, **of_label: float) -> None:
+    """Write predictions of a model that is sure that each of some samples, such as `s300`, has the class 3, and not the
+    class 0, whose probability is given."""
+    chosen = [int(name[1:]) for name in of_label]
+    sure = np.array([0.6, *(1 - value for value in of_label.values())], np.float32)
+    predictions = OutOfFold(
+        sample=np.array([599, *chosen], np.int32),
+        label=np.array([3] + [0] * len(chosen), np.int32),
+        predicted=np.full(len(sure), 3, np.int32),
+        of_predicted=sure,
+        of_label=np.array([0.6, *of_label.values()], np.float32),
+    )
+    run.folder(OUT_OF_FOLD).write(out_of_fold_name(iteration), out_of_fold_file(predictions))
+
+
+def test_page_looks_again_at_labels_that_the_model_doubts(run: Folder, ids: Callable[[], str]) -> None:
+    third, fourth = SECOND + 7, SECOND + 14
+    with project(run, checks=LOOKS) as birds:
+        disagree(birds, number=0)  # Only Cid gave the second sample another label.
+        assert birds._checks.due("ana", 9) == [f"look_again.{SECOND}"]
+        keep_predictions(run, 0, s314=0.3, s321=0.2)
+        birds.open_step(None, 1, TRAINING)
+        page = Page(birds, "ben", "b1", ids)
+        page.fill()
+        assert [one["image"] for one in page.held] == TRAIN_ROWS[[SECOND, fourth, third]].tolist()
+        assert [sorted(one["choices"]) for one in page.held] == [[0, 2], [0, 3], [0, 3]]
+        assert page.held[1].keys() == {"id", "kind", "purpose", "size", "image", "half_of", "guess", "choices"}
+        assert page.held[1]["guess"] is None
+        for label in (0, 3, 0):
+            page.answer(answer="label", label=label)
+        keep_predictions(run, 1, s314=0.3, s300=0.1)  # Nobody looks twice.
+        birds.open_step(None, 2, TRAINING)
+        waiting = birds._checks.due("ana", 9)
+        assert waiting == [f"look_again.{FIRST}"]
+    with project(run, checks=LOOKS) as birds:
+        assert birds._checks.due("ana", 9) == waiting
+    assert in_force(run, 1) == {fourth: 3}
+
+
+def test_model_is_not_asked_if_nobody_looks_again(run: Folder) -> None:
+    keep_predictions(run, 0, s300=0.1)
+    with project(run, checks=CheckRates(repeats=0.05, share=0.1)) as birds:
+        disagree(birds, number=0)
+        assert birds._doubts == {}
 
 
 def test_queue_is_the_same_after_a_restart(run: Folder) -> None:

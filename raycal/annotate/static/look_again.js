@@ -1,4 +1,4 @@
-/** The question in which a person looks again at an image whose labels differ: these labels come first. */
+/** The question in which a person looks again at an image whose label is in doubt: the classes in question come first. */
 
 import { classes } from "./classes.js";
 import { queue } from "./page.js";

@@ -129,8 +129,9 @@ def _look_view(project: LabelingProject) -> Iterator[View]:
                 "nobody can tell": [cell_text(looks.unsure)],
             },
             notes=[
-                f"These {project.noun}s were labeled alone, and got another label from another person, from a cluster "
-                "or at another time. The training uses a changed label from the next round on."
+                f"These {project.noun}s were labeled alone. Another person, a cluster or the same person at another "
+                "time gave them another label, or a model that had not seen the label was sure of another class. The "
+                "training uses a changed label from the next round on."
             ],
         )
 

@@ -7,6 +7,11 @@ because from then on its label is in D^L and its answer cannot be taken back.
 A model may doubt a label, too, if it was trained without it; see `model_doubts`. The guess of the model that chose the
 question is no opinion: most single samples are asked because this model is unsure, so its guess often differs from a
 right label, however high its probability is.
+
+That a person missed a probe in a cluster is no reason to look at the images of the cluster one by one. Simulated people
+who overlook half of the odd images leave 2.3 % wrong labels in the clusters of digits that they label, and with 20 % it
+is 1.3 % (three projects each). Whoever looks at such images and is wrong in 5 % of the answers breaks more labels than
+there are wrong ones.
 """
 
 import hashlib

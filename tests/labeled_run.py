@@ -141,6 +141,7 @@ def open_run(
         sweep_folder=job.sweep_dir.folder.uri,
         lease=lease.record,
         settings=settings,
+        doubts_labels=job.sweep.checks.look_again > 0,
     )
     run = LabeledRun(file=file, storage=storage, job=job, config=config, settings=settings)
     with command._project(job, config, run_folder, opened.dataset, "epoch") as project:

@@ -245,6 +245,7 @@ def _open_project(
                 plugins=tuple(job.sweep.plugins),
                 working_directory=os.getcwd(),
                 folder=key,
+                doubts_labels=job.sweep.checks.look_again > 0,
             ),
             address=address,
         ),

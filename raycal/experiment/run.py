@@ -48,7 +48,13 @@ class Observer(Protocol):
 
 
 class People(Annotators, Protocol):
-    """People who answer the questions of an experiment. They may also give the labels of the hold-out."""
+    """People who answer the questions of an experiment. They may also give the labels of the hold-out.
+
+    Attributes:
+        doubts_labels: Whether models that have not seen the labels of single images shall predict them.
+    """
+
+    doubts_labels: bool
 
     def load(self, dataset: Dataset) -> LoadedDataset:
         """The samples of the dataset. If the dataset has no labels, the result has the classes that people named and
@@ -202,7 +208,8 @@ def _run(
                 run_dir.write_environment(ran_on)
             predictions = None if people is None else people.predictions(learner.classify)
             model, out_of_fold = learner.save(), None
-            if people is not None and config.model.trains_head_alone:  # Other networks take too long to train again.
+            # Networks whose other layers are trained, too, take too long to train again.
+            if people is not None and people.doubts_labels and config.model.trains_head_alone:
                 out_of_fold = _out_of_fold(learner, result, config.seed)
             line = run_dir.commit(result, model, predictions, out_of_fold)
             montages.draw(result.iteration, result.ledger)

@@ -29,6 +29,8 @@ class WorkerOrder:
         working_directory: The folder from which relative paths start.
         folder: The name of the folder of the run. None means the id of the experiment. A project that got more
             iterations after its start keeps its folder.
+        doubts_labels: Whether models that have not seen the labels of single images predict them after each round, so
+            that people can look again at labels that these models doubt.
     """
 
     config: ExperimentConfig
@@ -38,6 +40,7 @@ class WorkerOrder:
     plugins: tuple[Plugin, ...] = ()
     working_directory: str = "."
     folder: str | None = None
+    doubts_labels: bool = True
 
     def run_writer(self) -> RunWriter:
         """The folder of the run."""
@@ -82,7 +85,12 @@ def _run(order: WorkerOrder, run_dir: RunWriter, answer_files: AnswerFiles, load
             run_dir,
             order.settings,
             observers=(lambda line, result: answer_files.write_missing(),),
-            people=AnsweredByPeople(run_dir.folder, lambda: len(run_dir.results()), order.config.seed),
+            people=AnsweredByPeople(
+                run_dir.folder,
+                lambda: len(run_dir.results()),
+                order.config.seed,
+                doubts_labels=order.doubts_labels,
+            ),
             load_plugins=load,
         )
     except StoppedError:

@@ -35,9 +35,13 @@ class AnsweredByPeople:
         next_iteration: Returns the iteration in which the experiment continues. It is called when the samples are
             loaded, after the experiment has repaired what a crash left.
         seed: The seed of the experiment, on which the choice of probes depends.
+        doubts_labels: Whether models that have not seen the labels of single images shall predict them.
     """
 
-    def __init__(self, run_folder: Folder, next_iteration: Callable[[], int], seed: int = 0) -> None:
+    def __init__(
+        self, run_folder: Folder, next_iteration: Callable[[], int], seed: int = 0, *, doubts_labels: bool = True
+    ) -> None:
+        self.doubts_labels = doubts_labels
         self._run_folder, self._seed = run_folder, seed
         self._steps = StepFiles(run_folder.folder(STEPS))
         self._amendments = AmendmentFiles(run_folder)

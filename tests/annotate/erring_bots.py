@@ -4,7 +4,7 @@ import random
 from collections import OrderedDict
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -86,6 +86,7 @@ def labeled_with_errors(
     checks: Mapping[str, float],
     *,
     before_answers: Callable[[RunDir], object] = lambda run_dir: None,
+    doubts_labels: bool | None = None,
 ) -> Iterator[tuple[RunDir, Labels]]:
     """Let a team label all rounds of a new project, and yield the folder of its run and the true labels of the pool.
 
@@ -93,12 +94,15 @@ def labeled_with_errors(
         settings: The settings of the experiment, without the expert.
         checks: The block `checks` of the project file.
         before_answers: Called with the folder of the run after each round, before people answer.
+        doubts_labels: Whether labels are predicted by cross-validation. None means that it follows from the checks.
     """
     folder.mkdir(parents=True)
     file = folder / "erring.yaml"
     experiment = {**settings, "expert": "people"}
     file.write_text(yaml.safe_dump({"name": "erring", "experiment": experiment, "checks": dict(checks)}))
     with open_run(file, folder / "runs") as (run, project, dataset, order):
+        if doubts_labels is not None:
+            order = replace(order, doubts_labels=doubts_labels)
         bots = ErringBots(team, project, np.asarray(dataset.labels), int(settings["seed"]))
         run_dir = run.run_dir
         while len(run_dir.results()) < settings["iterations"]:

@@ -36,7 +36,6 @@ import numpy as np
 import pytest
 from erring_bots import OWNER, Team, labeled_with_errors, network_of_pixels
 
-from raycal.experiment import run
 from raycal.people.amendments import looks_of
 from raycal.people.disagreements import single_labels
 from raycal.people.fold import fold
@@ -117,19 +116,20 @@ def total(parts: list[Found]) -> Found:
     return Found(*(sum(column) for column in zip(*parts, strict=True)))
 
 
-def test_cross_validation_changes_neither_ledger_nor_model(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def label(name: str) -> tuple[list[bytes | None], list[float], list[str]]:
+def test_cross_validation_changes_neither_ledger_nor_model(tmp_path: Path) -> None:
+    def label(doubts_labels: bool | None) -> tuple[list[bytes | None], list[float], list[str]]:
         experiment = settings(model, "cluster+uncertain", 0) | {"iterations": 3, "interactions_per_iteration": 20}
-        with labeled_with_errors(tmp_path / name, experiment, Team(), CHECKS | {"look_again": 0.0}) as (run_dir, _):
+        checks = CHECKS | {"look_again": 0.0}
+        place = tmp_path / str(doubts_labels)
+        with labeled_with_errors(place, experiment, Team(), checks, doubts_labels=doubts_labels) as (run_dir, _):
             folder = run_dir.folder
             ledgers = [folder.read(f"ledger/iteration-00{number}.parquet") for number in range(3)]
             accuracies = [line["test_accuracy"] for line in run_dir.results()]
             return ledgers, accuracies, sorted(folder.folder(OUT_OF_FOLD).names("*"))
 
     with network_of_pixels() as model:
-        ledgers, accuracies, kept = label("with")
-        monkeypatch.setattr(run, "NUM_FOLDS", 10**6)  # D^L never has so many samples.
-        assert label("without") == (ledgers, accuracies, [])
+        ledgers, accuracies, kept = label(doubts_labels=True)
+        assert label(doubts_labels=None) == (ledgers, accuracies, [])  # nobody is asked to look again
     assert kept == ["iteration-000.parquet", "iteration-001.parquet", "iteration-002.parquet"]
     assert None not in ledgers
 

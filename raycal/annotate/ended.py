@@ -6,7 +6,7 @@ from typing import Any
 
 from raycal.annotate.reporting import PAGE, REPORT
 from raycal.errors import counted, printable
-from raycal.people.project import FINISHED
+from raycal.people.memory import FINISHED
 from raycal.people.stopping import rule_of
 from raycal.storage.folder import Folder
 from raycal.storage.run_dir import RunDir

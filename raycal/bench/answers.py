@@ -20,7 +20,8 @@ from raycal.bench.figure import Figure, Goal
 from raycal.bench.material import Options
 from raycal.data.image_dataset import ImageDataset
 from raycal.people.log import ANSWERS, read_events
-from raycal.people.project import OPEN, Project
+from raycal.people.memory import OPEN
+from raycal.people.project import Project
 from raycal.storage.folder import Folder
 
 MOST_P95_SECONDS = 0.2

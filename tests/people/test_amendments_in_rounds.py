@@ -52,18 +52,18 @@ class Disagreement:
             self.digests = {name: digest_of(run_dir.folder.read(name) or b"") for name in files_of_first(run_dir)}
             (self.first_result,) = (run_dir.folder.read(RESULTS) or b"").splitlines()
             (saved,) = StateDir(run_dir.folder.folder(STATES)).whole()
-            pool = saved.loop(project._dataset.num_train).pool
+            pool = saved.loop(project.memory.dataset.num_train).pool
             assert (pool.status[self.sample], pool.labels[self.sample]) == (LABELED, self.before)
-        closed = [place for place in project._board.book.closed if place[1] == 0]
+        closed = [place for place in project.memory.board.book.closed if place[1] == 0]
         if self.sample >= 0 or not closed:
             return
         events = (one for one in read_events(run_dir.folder) if isinstance(one, Answered))
         first = next(one for one in events if one.question.startswith("0.0.") and one.label is not None)
-        found = project._board.find(first.question)
+        found = project.memory.board.find(first.question)
         assert found is not None
         assert first.label is not None
         self.sample, self.before = int(found[1].by_distance[0]), first.label
-        self.after = next(label for label in range(project._board.book.num_classes) if label != first.label)
+        self.after = next(label for label in range(project.memory.board.book.num_classes) if label != first.label)
         send(project, "ben", f"shared.{first.seq}", self.after, 1)
         given = project.next("cid", "cid", [], 50)["questions"]
         (look,) = [question for question in given if question["purpose"] == "look_again"]

@@ -18,8 +18,9 @@ from raycal.people.cluster_labels import newest_cluster_labels, strata_of
 from raycal.people.events import Answered, Purpose
 from raycal.people.fold import fold
 from raycal.people.log import NotStoredError, read_events
+from raycal.people.memory import OPEN, TRAINING
 from raycal.people.persons import summarize_people
-from raycal.people.project import OPEN, TRAINING, Project
+from raycal.people.project import Project
 from raycal.people.steps import STEPS, StepFiles
 from raycal.storage.folder import Folder
 
@@ -124,7 +125,7 @@ def test_checks_look_like_the_questions_of_the_step(run: Folder, ids: Callable[[
             page = pages[number % 2]
             page.fill()
             for question in page.held:
-                seen[birds._page_ids.in_log(question["id"])] = question
+                seen[birds.memory.page_ids.in_log(question["id"])] = question
             if page.held:
                 page.answer()
 
@@ -150,7 +151,7 @@ def test_checks_look_like_the_holdout_while_a_model_trains(run: Folder, ids: Cal
         seen: dict[str, dict[str, Any]] = {}
         while len(seen) < 60:
             ben.fill()
-            seen |= {birds._page_ids.in_log(one["id"]): one for one in ben.held}
+            seen |= {birds.memory.page_ids.in_log(one["id"]): one for one in ben.held}
             ben.answer()
 
     kinds = Counter(name.partition(".")[0] for name in seen)
@@ -172,18 +173,18 @@ def test_person_with_nothing_else_to_do_gets_checks_until_another_page_gives_up_
             ana.fill()
             ana.answer()
         ana.fill()
-        assert [birds._page_ids.in_log(one["id"]) for one in ana.held] == ["0.1.5", "0.1.6", "0.1.7"]
+        assert [birds.memory.page_ids.in_log(one["id"]) for one in ana.held] == ["0.1.5", "0.1.6", "0.1.7"]
         ben.fill(1)
         assert [one["id"][:4] for one in ben.held] == ["0.1."]
-        (check,) = (birds._page_ids.in_log(one["id"]) for one in ben.held)
+        (check,) = (birds.memory.page_ids.in_log(one["id"]) for one in ben.held)
         assert check.startswith("shared.")
 
         ana.fill()  # and gives up its last question
         ana.fill()
         ben.fill(2)
 
-        assert [birds._page_ids.in_log(one["id"]) for one in ben.held] == [check, "0.1.7"]
-        assert [birds._page_ids.in_log(one["id"]) for one in ana.held] == ["0.1.5", "0.1.6"]
+        assert [birds.memory.page_ids.in_log(one["id"]) for one in ben.held] == [check, "0.1.7"]
+        assert [birds.memory.page_ids.in_log(one["id"]) for one in ana.held] == ["0.1.5", "0.1.6"]
 
 
 def test_checks_keep_their_share_while_there_are_other_questions(run: Folder, ids: Callable[[], str]) -> None:
@@ -336,4 +337,4 @@ def test_answer_to_a_check_that_is_not_stored_is_asked_again(
         assert (first["status"], again["status"]) == ("stored", "known")
         assert birds.heartbeat("ben", "b1", [question["id"]]) == {"lost": [question["id"]]}
 
-    assert [one.question for one in answers(run)].count(birds._page_ids.in_log(question["id"])) == 1
+    assert [one.question for one in answers(run)].count(birds.memory.page_ids.in_log(question["id"])) == 1

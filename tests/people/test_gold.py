@@ -18,8 +18,9 @@ from raycal.people.gold import FEWEST, OWNER
 from raycal.people.gold_notes import result_of
 from raycal.people.gold_results import FirstAnswers
 from raycal.people.log import read_events
+from raycal.people.memory import OPEN, TRAINING
 from raycal.people.persons import summarize_people
-from raycal.people.project import OPEN, TRAINING, Project
+from raycal.people.project import Project
 from raycal.people.quality import quality_of
 from raycal.people.steps import STEPS, StepFiles
 from raycal.storage.folder import Folder
@@ -69,7 +70,7 @@ def answer_gold(page: Page, numbers_wrong: set[int], most: int = 100) -> list[di
 
 
 def is_gold(page: Page, question: Mapping[str, Any]) -> bool:
-    return page.project._page_ids.in_log(question["id"]).startswith("gold.")
+    return page.project.memory.page_ids.in_log(question["id"]).startswith("gold.")
 
 
 def asked(run: Folder, who: str) -> list[Answered]:
@@ -83,7 +84,7 @@ def test_newcomer_with_four_wrong_is_told_and_the_owner_sees_it(run: Folder, ids
             label_holdout(birds, who, range(20), ids)
         receipts = answer_gold(ben := Page(birds, "ben", "b1", ids), {1, 4, 5, 8})
         ben.fill()
-        assert [birds._page_ids.in_log(one["id"])[:4] for one in ben.held] == ["0.1."] * 3
+        assert [birds.memory.page_ids.in_log(one["id"])[:4] for one in ben.held] == ["0.1."] * 3
 
     assert len(receipts) == 10
     for number, receipt in enumerate(receipts):
@@ -129,7 +130,7 @@ def test_owner_and_first_person_are_never_asked(run: Folder, ids: Callable[[], s
         for who in ("ana", OWNER):
             page = Page(birds, who, f"{who}1", ids)
             page.fill()
-            assert [birds._page_ids.in_log(one["id"])[:2] for one in page.held] == ["h."] * 3
+            assert [birds.memory.page_ids.in_log(one["id"])[:2] for one in page.held] == ["h."] * 3
         page = Page(birds, "ben", "b1", ids)
         page.fill()
         assert all(is_gold(page, one) for one in page.held)  # which the first person labeled alone
@@ -211,11 +212,11 @@ def test_shared_checks_and_second_opinions_make_labels_of_the_pool_known(run: Fo
         ben = Page(birds, "ben", "b1", ids)
         assert len(answer_gold(ben, set())) == 6
         # A sample whose label Ben was told is no shared question for him, because he would not answer by himself.
-        shared = [birds._page_ids.in_log(one["id"]) for one in ben.held]
+        shared = [birds.memory.page_ids.in_log(one["id"]) for one in ben.held]
         while ben.held:
             ben.answer(answer="label", label=truth(ben.held[0]))
             ben.fill()
-            shared += [birds._page_ids.in_log(one["id"]) for one in ben.held]
+            shared += [birds.memory.page_ids.in_log(one["id"]) for one in ben.held]
     told = {int(event.question.removeprefix("gold.")) // 10**8 for event in asked(run, "ben") if event.known}
     assert len(set(shared)) == 4
     assert told.isdisjoint(int(one.removeprefix("shared.")) for one in shared)

@@ -5,7 +5,7 @@ from small_project import TRAIN_ROWS, answer, clusters, halve, project, samples
 from raycal.people.events import Answered
 from raycal.people.guidelines import NUM_EXAMPLES, Guidelines
 from raycal.people.log import read_events
-from raycal.people.project import OPEN
+from raycal.people.memory import OPEN
 from raycal.storage.folder import Folder
 
 GUIDELINES = Guidelines(text="Look at the beak first.", classes={"ROBIN": "A red breast.", "owl": "Large eyes."})

@@ -15,7 +15,8 @@ from raycal.people.answer_files import SCHEMA
 from raycal.people.events import Answered
 from raycal.people.fold import fold
 from raycal.people.log import read_events
-from raycal.people.project import OPEN, Project
+from raycal.people.memory import OPEN
+from raycal.people.project import Project
 from raycal.people.steps import STEPS, StepFiles
 from raycal.storage.folder import Folder
 
@@ -144,7 +145,7 @@ def test_class_of_the_probe_itself_tells_nothing(birds: Project) -> None:
 
 def test_answer_after_undo_is_not_checked_again_and_another_person_is(birds: Project) -> None:
     assert send(birds, answer(1, "1.0.1", 0, shown=36))["check"]["text"] == "1 hidden check: missed"
-    assert send(birds, undo(2))["question"]["bands"] == birds._questions.describe("1.0.1")["bands"]
+    assert send(birds, undo(2))["question"]["bands"] == birds.memory.questions.describe("1.0.1")["bands"]
     assert send(birds, answer(3, "1.0.1", 0, marked=[int(TRAIN_ROWS[592])]))["check"] is None
     second = send(birds, answer(4, "1.0.1", 0, marked=[int(TRAIN_ROWS[592])]), who="bo")
     assert second["status"] == "second"

@@ -17,8 +17,9 @@ from raycal.people.checks import CheckRates
 from raycal.people.events import Answered, Purpose
 from raycal.people.fold import fold
 from raycal.people.log import read_events
+from raycal.people.memory import OPEN, TRAINING
 from raycal.people.prices import timed_answers
-from raycal.people.project import OPEN, TRAINING, Project
+from raycal.people.project import Project
 from raycal.people.quality import labels_of_people
 from raycal.people.steps import STEPS, StepFiles
 from raycal.storage.folder import Folder
@@ -85,8 +86,8 @@ def test_page_looks_again_while_the_model_trains(run: Folder, ids: Callable[[], 
     assert looks(run) == [("ben", f"look_again.{SECOND}", 2), ("ben", f"look_again.{FIRST}", None)]
 
     with project(run, checks=LOOKS) as birds:  # a server that starts again makes the same queue
-        assert birds._checks.due("ana", 9) == []
-        again = [birds._questions.describe(f"look_again.{one}")["choices"] for one in (SECOND, FIRST)]
+        assert birds.memory.checks.due("ana", 9) == []
+        again = [birds.memory.questions.describe(f"look_again.{one}")["choices"] for one in (SECOND, FIRST)]
         assert again == shown
 
 
@@ -109,7 +110,7 @@ def test_page_looks_again_at_labels_that_the_model_doubts(run: Folder, ids: Call
     third, fourth = SECOND + 7, SECOND + 14
     with project(run, checks=LOOKS) as birds:
         disagree(birds, number=0)  # Only Cid gave the second sample another label.
-        assert birds._checks.due("ana", 9) == [f"look_again.{SECOND}"]
+        assert birds.memory.checks.due("ana", 9) == [f"look_again.{SECOND}"]
         keep_predictions(run, 0, s314=0.3, s321=0.2)
         birds.open_step(None, 1, TRAINING)
         page = Page(birds, "ben", "b1", ids)
@@ -122,10 +123,10 @@ def test_page_looks_again_at_labels_that_the_model_doubts(run: Folder, ids: Call
             page.answer(answer="label", label=label)
         keep_predictions(run, 1, s314=0.3, s300=0.1)  # Nobody looks twice.
         birds.open_step(None, 2, TRAINING)
-        waiting = birds._checks.due("ana", 9)
+        waiting = birds.memory.checks.due("ana", 9)
         assert waiting == [f"look_again.{FIRST}"]
     with project(run, checks=LOOKS) as birds:
-        assert birds._checks.due("ana", 9) == waiting
+        assert birds.memory.checks.due("ana", 9) == waiting
     assert in_force(run, 1) == {fourth: 3}
 
 
@@ -133,15 +134,15 @@ def test_model_is_not_asked_if_nobody_looks_again(run: Folder) -> None:
     keep_predictions(run, 0, s300=0.1)
     with project(run, checks=CheckRates(repeats=0.05, share=0.1)) as birds:
         disagree(birds, number=0)
-        assert birds._doubts == {}
+        assert birds.memory._doubts == {}
 
 
 def test_queue_is_the_same_after_a_restart(run: Folder) -> None:
     with project(run, checks=LOOKS) as birds:
         disagree(birds)
-        before = birds._checks.due("ana", 9)
+        before = birds.memory.checks.due("ana", 9)
     with project(run, checks=LOOKS) as birds:
-        assert birds._checks.due("ana", 9) == before == [f"look_again.{SECOND}", f"look_again.{FIRST}"]
+        assert birds.memory.checks.due("ana", 9) == before == [f"look_again.{SECOND}", f"look_again.{FIRST}"]
 
 
 def test_rate_of_zero_asks_nothing_again(run: Folder, ids: Callable[[], str]) -> None:
@@ -180,7 +181,7 @@ def test_look_is_taken_back_and_asked_again(run: Folder, ids: Callable[[], str])
         page.answer(answer="label", label=4)
         (receipt,) = birds.submit("ben", "b1", [undo(9000)])
         assert (receipt["status"], receipt["question"]) == ("stored", first)
-        assert birds._checks.due("ben", 9) == [f"look_again.{SECOND}", f"look_again.{FIRST}"]
+        assert birds.memory.checks.due("ben", 9) == [f"look_again.{SECOND}", f"look_again.{FIRST}"]
         (receipt,) = birds.submit("ben", "b1", [answer(9001, first["id"], 3)])
         assert receipt["status"] == "stored"
     assert in_force(run, 1) == {SECOND: 3}
@@ -257,7 +258,7 @@ def test_damaged_file_is_named(run: Folder) -> None:
 def test_looks_are_counted_and_are_no_independent_labels(run: Folder) -> None:
     with project(run, checks=LOOKS) as birds:
         disagree(birds)
-        before = labels_of_people(birds._board.book), len(timed_answers(birds._board.book))
+        before = labels_of_people(birds.memory.board.book), len(timed_answers(birds.memory.board.book))
         birds.submit("cid", "c1", [answer(9000, f"look_again.{SECOND}", 2)])
         birds.submit("dan", "d1", [answer(9001, f"look_again.{FIRST}", None)])
     book = fold(read_events(run))

@@ -10,8 +10,8 @@ from raycal.algorithm.records import Kind
 from raycal.people.events import Answered, GivenAnswer, Purpose, Timing
 from raycal.people.log import read_events
 from raycal.people.looks import FEWEST_PROBES, Looks, miss_rate
+from raycal.people.memory import OPEN
 from raycal.people.probe_results import ProbeResults
-from raycal.people.project import OPEN
 from raycal.people.shown import random_samples
 from raycal.storage.folder import Folder
 

@@ -16,7 +16,7 @@ from small_project import answer, clusters, project, undo
 from raycal.people.events import Answered
 from raycal.people.fold import Arrival, fold
 from raycal.people.log import NotStoredError, read_events
-from raycal.people.project import OPEN
+from raycal.people.memory import OPEN
 from raycal.storage.folder import Folder
 
 NUM_PEOPLE, EACH = 20, 12
@@ -84,7 +84,7 @@ def test_nothing_is_lost_or_doubled_while_the_disk_fails_now_and_then(
             thread.start()
         for thread in threads:
             thread.join()
-        replies = {key: reply.label for key, reply in one._board.steps[0, 0].replies.items()}
+        replies = {key: reply.label for key, reply in one.memory.board.steps[0, 0].replies.items()}
     events = read_events(run)
 
     assert len(failures) > 20

@@ -36,7 +36,8 @@ from raycal.people.events import Answered, ClassAdded, ClassRenamed, Closed
 from raycal.people.fold import fold
 from raycal.people.incoming import RefusedError
 from raycal.people.log import ANSWERS, NotStoredError, read_events
-from raycal.people.project import OPEN, TRAINING, Project
+from raycal.people.memory import OPEN, TRAINING
+from raycal.people.project import Project
 from raycal.people.shown import first_shown
 from raycal.people.steps import StepFiles
 from raycal.storage.folder import Folder
@@ -770,7 +771,7 @@ def test_board_says_the_same_as_the_fold(tmp_path: Path) -> None:
                 event = answer(0, rng.choice(names), label, answer=kind, id=ids())
             send_one(one, event, who=who)
         book = fold(read_events(run), CLASSES)
-        board = one._board.steps[0, 0]
+        board = one.memory.board.steps[0, 0]
         expected = book.replies(step)
         assert set(board.replies) == set(expected)
         assert [one.id for one in board.waiting()][: board.left] == [one.id for one in step.open_questions(expected)]
@@ -778,7 +779,7 @@ def test_board_says_the_same_as_the_fold(tmp_path: Path) -> None:
         for row in step.rows(expected, spent=0):
             if row.label is not None:
                 labels[row.indices] = row.label
-        assert one._board.labels.tolist() == labels.tolist()
+        assert one.memory.board.labels.tolist() == labels.tolist()
         rebuilt = Board(
             class_names=CLASSES, num_pool=len(TRAIN_ROWS), num_holdout=0, steps=[step], events=read_events(run)
         )

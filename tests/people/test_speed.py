@@ -12,7 +12,7 @@ from raycal.algorithm.records import Kind
 from raycal.data.image_dataset import ImageDataset
 from raycal.people.events import Answered, Closed, Event, GivenAnswer, Purpose, Timing, to_line
 from raycal.people.log import ANSWERS
-from raycal.people.project import OPEN
+from raycal.people.memory import OPEN
 from raycal.people.steps import StepFiles
 from raycal.storage.folder import Folder
 

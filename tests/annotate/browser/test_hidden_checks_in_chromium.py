@@ -18,7 +18,7 @@ from raycal.annotate.tokens import Tokens
 from raycal.data.pictures import Pictures
 from raycal.people.events import Answered
 from raycal.people.log import read_events
-from raycal.people.project import OPEN
+from raycal.people.memory import OPEN
 from raycal.storage.folder import Folder
 
 SIZE = 84

@@ -20,7 +20,7 @@ from raycal.data.pictures import Pictures
 from raycal.people.checks import CheckRates
 from raycal.people.events import Answered, Purpose
 from raycal.people.log import read_events
-from raycal.people.project import OPEN, TRAINING
+from raycal.people.memory import OPEN, TRAINING
 from raycal.storage.folder import Folder
 
 CLASSES = ("wren", "robin", "tit", "crow", "jay")

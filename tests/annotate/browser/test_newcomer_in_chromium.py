@@ -19,7 +19,7 @@ from raycal.annotate.tokens import Tokens
 from raycal.data.pictures import Pictures
 from raycal.people.checks import CheckRates
 from raycal.people.guidelines import Guidelines
-from raycal.people.project import OPEN
+from raycal.people.memory import OPEN
 from raycal.storage.folder import Folder
 
 COLORS = np.array([(150, 110, 70), (200, 70, 50), (80, 130, 200), (50, 50, 60), (130, 170, 210)], np.uint8)

@@ -11,7 +11,7 @@ from raycal.annotate.serve import AnnotationServer, ServerOptions
 from raycal.annotate.static_files import FOLDER
 from raycal.annotate.tokens import Tokens
 from raycal.data.pictures import Pictures
-from raycal.people.project import OPEN
+from raycal.people.memory import OPEN
 from raycal.storage.folder import Folder
 
 MOST_BYTES = 60_000  # compressed, without the headers of the responses

@@ -17,7 +17,7 @@ from raycal.annotate.serve import AnnotationServer, ServerOptions
 from raycal.annotate.tokens import Tokens
 from raycal.data.pictures import Pictures
 from raycal.people.looks import Looks
-from raycal.people.project import OPEN
+from raycal.people.memory import OPEN
 from raycal.storage.folder import Folder
 
 LOOK = 8

@@ -10,7 +10,8 @@ from typing import Any
 
 import pytest
 from real import Annotator
-from small_project import Clock, clusters, dataset, halve, samples
+from set_clock import Clock
+from small_project import clusters, dataset, halve, samples
 from small_project import project as small_project
 
 from raycal.algorithm.questions import StepQuestions
@@ -20,7 +21,8 @@ from raycal.data.pictures import Pictures
 from raycal.people.events import Answered
 from raycal.people.fold import fold
 from raycal.people.log import read_events
-from raycal.people.project import OPEN, Project
+from raycal.people.memory import OPEN
+from raycal.people.project import Project
 from raycal.storage.folder import Folder
 
 sync_api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")

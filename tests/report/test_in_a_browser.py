@@ -86,7 +86,7 @@ def test_link_of_the_contents_opens_its_part(browser: Any, report: Path) -> None
     page, _, _ = opened(browser, report, 1280, "light")
     assert not page.evaluate("document.getElementById('summary').open")
     page.click(".contents a[href='#summary']")
-    page.wait_for_function("document.getElementById('summary').open")
+    page.wait_for_function("() => document.getElementById('summary').open")
     page.emulate_media(media="print")
     page.evaluate("dispatchEvent(new Event('beforeprint'))")
     assert page.evaluate("[...document.querySelectorAll('#evidence details')].every((part) => part.open)")
@@ -97,7 +97,7 @@ def test_link_of_the_contents_opens_its_part(browser: Any, report: Path) -> None
 def test_first_two_columns_stay_while_a_table_scrolls(browser: Any, report: Path) -> None:
     page, _, _ = opened(browser, report, 390, "light")
     page.click(".contents a[href='#summary']")
-    page.wait_for_function("document.querySelector('#summary .scroll').classList.contains('wide')")
+    page.wait_for_function("() => document.querySelector('#summary .scroll').classList.contains('wide')")
     lefts = """() => {
       const box = document.querySelector("#summary .scroll"), row = box.querySelector("tbody tr");
       return [...row.cells].slice(0, 3).map((cell) => cell.getBoundingClientRect().left);

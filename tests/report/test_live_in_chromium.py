@@ -49,7 +49,7 @@ def test_new_iterations_appear_and_what_was_opened_stays(browser: Any, sweep_dir
         assert page.evaluate(ROWS)[0] == "random s3 running 1/15 0.250 24 s"
 
         page.click(".contents a[href='#trials']")
-        page.wait_for_function("document.getElementById('trials').open")
+        page.wait_for_function("() => document.getElementById('trials').open")
         page.click("#trials th:has-text('seed') button")
         page.click(".scenarios button:has-text('cluster-only')")
         page.evaluate("scrollBy({ top: 40, behavior: 'instant' })")
@@ -78,7 +78,8 @@ def test_new_iterations_appear_and_what_was_opened_stays(browser: Any, sweep_dir
         # The links of the contents still work, and so does closing a part.
         page.click("#trials summary")
         page.click(".contents a[href='#summary']")
-        page.wait_for_function("document.getElementById('summary').open && !document.getElementById('trials').open")
+        moved = "document.getElementById('summary').open && !document.getElementById('trials').open"
+        page.wait_for_function(f"() => {moved}")
 
         RunWriter.of(sweep_dir, RANDOM).finish("iterations")
         page.wait_for_selector("#progress .dot.finished")

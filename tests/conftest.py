@@ -7,12 +7,12 @@ import re
 import shutil
 import signal
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
-from chromium import started_browser
+from chromium import SharedBrowser
 from hypothesis import HealthCheck, settings
 
 # Hypothesis fails a test by the clock when an example takes 200 ms, or when making examples is slow. Such failures only
@@ -38,13 +38,13 @@ def pytest_configure(config: pytest.Config) -> None:
     signal.signal(signal.SIGHUP, signal.SIG_DFL)
     if "PYTEST_XDIST_WORKER" in os.environ:  # The tests run in as many processes as there are cores.
         os.environ.setdefault("OMP_NUM_THREADS", "1")
-    if not asks_for_gpu(config.option.markexpr):
+    if not asks_for("gpu", config.option.markexpr):
         os.environ["CUDA_VISIBLE_DEVICES"] = ""
 
 
-def asks_for_gpu(marks: str) -> bool:
-    """Whether `-m` asks for the tests marked `gpu`."""
-    return "gpu" in marks.replace("not gpu", "")
+def asks_for(mark: str, marks: str) -> bool:
+    """Whether `-m`, followed by `marks`, asks for the tests with this mark."""
+    return mark in marks.replace(f"not {mark}", "")
 
 
 # The number of modules that were imported when garbage collections last began to leave out what is in memory.
@@ -75,13 +75,26 @@ def pytest_runtest_logfinish() -> None:
         pytest_collection_finish()
 
 
+# A browser takes seconds to start, so the modules of web pages that follow one another in this process share one.
+_browser = SharedBrowser()
+
+
 def pytest_runtest_setup(item: pytest.Item) -> None:
-    """Skip the tests marked `gpu` where torch sees no GPU."""
+    """Skip the tests marked `gpu` where torch sees no GPU, and end the browser before a module that may not use it."""
+    if "browser" in getattr(item, "fixturenames", ()):
+        _browser.user = item.path
+    elif item.path != _browser.user:
+        _browser.close()
     if item.get_closest_marker("gpu") is not None:
         import torch
 
         if not torch.cuda.is_available():
             pytest.skip("torch sees no GPU")
+
+
+def pytest_sessionfinish() -> None:
+    """End the browser of the last tests."""
+    _browser.close()
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
@@ -126,10 +139,9 @@ def raycal_cache(new_folder: Callable[[str], Path], monkeypatch: pytest.MonkeyPa
 
 
 @pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    """A browser for the tests of one module: tests of other modules in this process may need their own event loop."""
-    with started_browser() as browser:
-        yield browser
+def browser() -> Any:
+    """The browser of this process, which consecutive tests share."""
+    return _browser.get()
 
 
 @pytest.fixture(scope="session")

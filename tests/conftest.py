@@ -47,6 +47,13 @@ def asks_for(mark: str, marks: str) -> bool:
     return mark in marks.replace(f"not {mark}", "")
 
 
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
+    """The number of processes that run tests with `--numprocesses logical`: one for each core, and one more for slow
+    tests, which often wait for pages, for time-outs, and for processes that wait for each other."""
+    return (os.cpu_count() or 1) + asks_for("slow", config.option.markexpr)
+
+
 # The number of modules that were imported when garbage collections last began to leave out what is in memory.
 _left_out = 0
 

@@ -116,14 +116,21 @@ def hide_driver_lines(pattern: re.Pattern[str]) -> None:
 
 
 def data_parallel_trainer() -> "type[DataParallelTrainer]":
-    """The trainer of Train v2 that takes any backend.
+    """The trainer of Train v2 that takes any backend, without Ray Data.
 
     `ray.train.data_parallel_trainer` has the trainer of v1, and `ray.train.torch.TorchTrainer` would import torch into
-    the trial and into the controller, which takes seconds and 600 MB each.
+    the trial and into the controller, which takes seconds and 600 MB each. Every trainer starts an actor that hands out
+    datasets of Ray Data, even if there are none; this one does not, because each actor is a process of 100 MB that
+    takes over a second to start.
     """
+    from ray.train.v2._internal.callbacks.datasets import DatasetsCallback
     from ray.train.v2.api.data_parallel_trainer import DataParallelTrainer
 
-    return DataParallelTrainer
+    class TrainerWithoutDatasets(DataParallelTrainer):
+        def _create_default_callbacks(self) -> list[Any]:
+            return [each for each in super()._create_default_callbacks() if not isinstance(each, DatasetsCallback)]
+
+    return TrainerWithoutDatasets
 
 
 def quiet_train_workers() -> None:

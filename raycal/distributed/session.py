@@ -34,6 +34,9 @@ _ENVIRONMENT = {
     # While the worker of a trial computes, the other actors of the trial use no core. A high limit stops the raylet's
     # warning about the number of actors.
     "RAY_worker_maximum_startup_concurrency": str(8 * (os.cpu_count() or 1)),
+    # In a cluster that is started here, no provider takes a node away. Ray Train would start a process for each trial
+    # that waits for such an announcement. The processes of a running cluster do not get this variable.
+    "RAY_TRAIN_ENABLE_PREEMPTION_WATCHER": "0",
     # This keeps escape sequences out of the log of a job.
     "RAY_COLOR_PREFIX": "0",
 }

@@ -25,10 +25,11 @@ NAMES = {
     "ray.core.generated.gcs_pb2": ["PlacementGroupTableData.FromString", "PlacementGroupTableData.REMOVED"],
     "ray.core.generated.gcs_service_pb2": ["GetClusterIdRequest", "KillActorViaGcsRequest"],
     "ray.core.generated.gcs_service_pb2_grpc": ["ActorInfoGcsServiceStub", "NodeInfoGcsServiceStub"],
+    "ray.train.v2._internal.callbacks.datasets": ["DatasetsCallback"],
     "ray.train.v2._internal.execution.context": ["logger"],
     "ray.train.v2._internal.execution.controller.controller": ["TrainController"],
     "ray.train.v2._internal.execution.controller.placement_group_cleaner": ["PlacementGroupCleaner"],
-    "ray.train.v2.api.data_parallel_trainer": ["DataParallelTrainer"],
+    "ray.train.v2.api.data_parallel_trainer": ["DataParallelTrainer._create_default_callbacks"],
 }
 
 
@@ -67,6 +68,18 @@ def test_actors_and_resource_of_ray_still_have_these_names() -> None:
     assert placement_group_cleaner.PlacementGroupCleaner.__name__ == ray_internals.CLEANER
     assert constants.HEAD_NODE_RESOURCE_NAME == ray_internals.HEAD_RESOURCE
     assert context.logger.name == context.__file__
+
+
+def test_trainer_of_a_trial_has_no_actor_for_datasets() -> None:
+    from ray.train.v2.api.data_parallel_trainer import DataParallelTrainer
+
+    without, usual = (
+        [type(each).__name__ for each in trainer(lambda: None)._create_default_callbacks()]
+        for trainer in (ray_internals.data_parallel_trainer(), DataParallelTrainer)
+    )
+
+    assert "DatasetsCallback" in usual
+    assert without == [name for name in usual if name != "DatasetsCallback"]
 
 
 def test_every_private_module_that_is_imported_is_named_here() -> None:

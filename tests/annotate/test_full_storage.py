@@ -22,7 +22,7 @@ from raycal.storage.folder import Folder
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(400)]
 
 SETTINGS = (
-    "model={name: resnet18, weights: none}",
+    "model={name: mobilenet_v3_small, weights: none}",
     "training={stop: steps, steps: 2, batch_size: 8, learning_rate: 0.005, image_size: 32}",
     "dataset.holdout=6",
     "scenario=random",

@@ -16,8 +16,9 @@ ONE_THREAD = WorkerSettings(threads=1)
 def experiment(**settings: Any) -> ExperimentConfig:
     tiny = {
         "dataset": {"name": "digits", "train_size": 60, "test_size": 30},
-        "model": {"weights": "none"},
+        "model": {"name": "mobilenet_v3_small", "weights": "none"},
         "scenario": "uncertain+cluster",
+        "seed": 2,  # All budgets are used up, and every round labels clusters.
         "iterations": 3,
         "interactions_per_iteration": 10,
         "expert": {"purity_threshold": 0.6},

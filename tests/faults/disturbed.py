@@ -20,7 +20,7 @@ SWEEP = """
 name: small
 experiment:
   dataset: {name: digits, train_size: 60, test_size: 40}
-  model: {weights: none}
+  model: {name: mobilenet_v3_small, weights: none}
   scenario: uncertain+cluster
   iterations: ITERATIONS
   interactions_per_iteration: 10

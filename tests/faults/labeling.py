@@ -30,7 +30,7 @@ from raycal.experiment import build
 from raycal.storage.folder import Folder
 
 SETTINGS = """\
-  model: {weights: none, frozen: true}
+  model: {name: mobilenet_v3_small, weights: none, frozen: true}
   iterations: 2
   interactions_per_iteration: 10
   expert: people

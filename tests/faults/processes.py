@@ -234,7 +234,7 @@ def _without_report(wanted: bool) -> None:
     import raycal.sweep.run
 
     if not wanted:
-        raycal.sweep.run._report = lambda job: None
+        raycal.sweep.run._report = lambda *_: None
 
 
 FAULTS: dict[str, Callable[..., None]] = {

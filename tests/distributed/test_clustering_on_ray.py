@@ -53,11 +53,11 @@ def kmeans(monkeypatch: pytest.MonkeyPatch) -> Iterator[RemoteClustering]:
 
 
 def patience_seconds(shape: tuple[int, ...], num_clusters: int, options: Mapping[str, Any]) -> float:
-    """The seconds after which a call counts as stuck: 4 for endless calls, 15 for large ones, which take seconds on a
-    busy machine, and 60 for calls whose actor is ended by other calls."""
+    """The seconds after which a call counts as stuck: 2 for endless calls, 8 for large ones, which take a second, or
+    several on a busy machine, and 60 for calls whose actor is ended by other calls."""
     if options == ENDLESS:
-        return 4.0
-    return 15.0 if shape[0] > 1000 else 60.0
+        return 2.0
+    return 8.0 if shape[0] > 1000 else 60.0
 
 
 def process() -> psutil.Process:
@@ -67,7 +67,7 @@ def process() -> psutil.Process:
 
 @pytest.mark.parametrize("what", [signal.SIGKILL, signal.SIGSTOP])
 def test_call_gives_the_same_though_its_actor_dies_or_hangs(kmeans: RemoteClustering, what: signal.Signals) -> None:
-    embeddings = points(300_000)  # The call takes seconds, and is disturbed at its beginning.
+    embeddings = points(120_000)  # The call takes a second, and is disturbed at its beginning.
     victim = process()
     before = victim.cpu_times().user
     with ThreadPoolExecutor() as pool:

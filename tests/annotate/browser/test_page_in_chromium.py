@@ -708,11 +708,14 @@ def test_questions_of_a_closed_step_are_dropped(context: Any, singles: Project) 
 
 
 def test_questions_that_others_answered_are_dropped(context: Any, singles: Project) -> None:
+    context.clock.install()
     with PageServer(singles) as server:
         tab = Tab(context, server)
         tab.page.wait_for_timeout(300)
         singles.taken = {"3.0.1", "3.0.3"}
         tab.press("1")
+        tab.sent()
+        tab.page.clock.fast_forward(15_000)  # The page now says that it is here, and hears which questions are taken.
         tab.page.wait_for_function("() => document.body.dataset.ready === '3.0.2'")
         tab.press("2")
         tab.sent()

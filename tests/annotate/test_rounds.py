@@ -24,7 +24,7 @@ from raycal.config import ExperimentConfig, WorkerSettings
 from raycal.errors import InfrastructureError
 from raycal.experiment import build
 from raycal.experiment.run import run_experiment
-from raycal.experiment.with_people import WorkerOrder
+from raycal.experiment.with_people import WorkerOrder, carry_on
 from raycal.people.events import Answered, Closed, GivenAnswer, Purpose, Timing
 from raycal.people.log import AnswerLog
 from raycal.storage.folder import Folder
@@ -37,7 +37,7 @@ from raycal.sweep.job import goes_on_after_the_end
 def experiment(expert: str, scenario: str, *, iterations: int = 2) -> ExperimentConfig:
     settings = {
         "dataset": {"name": "digits", "train_size": 80, "test_size": 40},
-        "model": {"weights": "none"},
+        "model": {"name": "mobilenet_v3_small", "weights": "none"},
         "scenario": scenario,
         "iterations": iterations,
         "interactions_per_iteration": 10,
@@ -45,6 +45,12 @@ def experiment(expert: str, scenario: str, *, iterations: int = 2) -> Experiment
         "training": {"epochs": 1, "batch_size": 16, "learning_rate": 0.005, "image_size": 32},
     }
     return ExperimentConfig.model_validate(settings, context=build.REGISTRIES)
+
+
+def simulated(scenario: str, *, iterations: int = 2) -> ExperimentConfig:
+    """The experiment in which the oracle gives the answers that the bot gives in the log."""
+    config = experiment("oracle", scenario, iterations=iterations)
+    return config.model_copy(update={"expert": config.expert.model_copy(update={"purity_threshold": 0.6})})
 
 
 class Bot:
@@ -115,10 +121,8 @@ def order_in(storage: Path, config: ExperimentConfig) -> WorkerOrder:
 @pytest.mark.slow
 @pytest.mark.parametrize("scenario", ["uncertain+cluster", pytest.param("cluster+uncertain", marks=pytest.mark.long)])
 def test_answers_of_an_oracle_through_the_log_give_the_simulated_run(scenario: str, tmp_path: Path) -> None:
-    simulated = RunWriter(Folder.at(str(tmp_path / "simulated")))
-    config = experiment("oracle", scenario)
-    config = config.model_copy(update={"expert": config.expert.model_copy(update={"purity_threshold": 0.6})})
-    run_experiment(config, simulated, WorkerSettings(threads=1))
+    by_oracle = RunWriter(Folder.at(str(tmp_path / "simulated")))
+    run_experiment(simulated(scenario), by_oracle, WorkerSettings(threads=1))
     people = experiment("people", scenario)
     order = order_in(tmp_path / "people", people)
     run_dir = RunDir(Folder.at(order.sweep_folder).folder(people.experiment_id))
@@ -139,9 +143,9 @@ def test_answers_of_an_oracle_through_the_log_give_the_simulated_run(scenario: s
         *("open 1", "preparing 1", "open 1", "training 1", "finished 2"),
     ]
     assert opened == [(0, 0), (0, 1), (1, 0), (1, 1)]
-    assert ledger(run_dir) == ledger(simulated)
-    assert comparable(run_dir) == comparable(simulated)
-    assert pools(run_dir, 80) == pools(simulated, 80)
+    assert ledger(run_dir) == ledger(by_oracle)
+    assert comparable(run_dir) == comparable(by_oracle)
+    assert pools(run_dir, 80) == pools(by_oracle, 80)
     rows = columns(run_dir)
     assert rows["purity"] == rows["wrong"] == [None] * len(rows["purity"])
     assert set(rows["seconds"]) == {1.5}
@@ -163,7 +167,11 @@ class LeavingBot(Bot):
 
 
 @pytest.mark.slow
-def test_project_goes_on_with_more_iterations_and_is_made_again_from_its_answers(tmp_path: Path) -> None:
+def test_project_goes_on_with_more_iterations_and_is_made_again_from_its_answers(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # The work is done in this process, which has imported torch.
+    monkeypatch.setattr(rounds, "run_worker", lambda task, must_stop: None if carry_on(task.order) else "it failed")
     first = experiment("people", "uncertain+cluster", iterations=1)
     folder = first.experiment_id
     run_dir = RunDir(Folder.at(str(tmp_path)).folder(folder))
@@ -252,11 +260,11 @@ def test_rounds_that_are_learned_again_are_not_called_new(tmp_path: Path, monkey
     assert desk.iterations == [3]
 
 
-def watched(order: WorkerOrder, monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, str]]:
-    """The messages for people until a failure was reported twice."""
+def watched(order: WorkerOrder, monkeypatch: pytest.MonkeyPatch, *, failures: int) -> list[tuple[str, str]]:
+    """The messages for people until this number of failures was reported."""
     monkeypatch.setattr("raycal.annotate.rounds.RETRY_SECONDS", 0.01)
     must_stop = Event()
-    desk = Watcher(must_stop, "waiting", 2)
+    desk = Watcher(must_stop, "waiting", failures)
     run_dir = RunDir(Folder.at(order.sweep_folder).folder(order.config.experiment_id))
     Rounds(task=Task(order=order), run_dir=run_dir, desk=desk, clustering=clusterings["kmeans"]).run(must_stop)
     return desk.messages
@@ -270,7 +278,7 @@ def test_damaged_step_is_reported_and_tried_again(
     step.parent.mkdir(parents=True)
     step.write_text("{")
 
-    messages = watched(order, monkeypatch)
+    messages = watched(order, monkeypatch, failures=2)
 
     problem = f"{step}: damaged; restore an intact copy"
     assert messages == [("waiting", f"Something failed: {problem}. raycal tries again. All answers are stored.")] * 2
@@ -283,9 +291,9 @@ def test_failed_worker_is_reported_in_words(tmp_path: Path, monkeypatch: pytest.
     model = config.model.model_copy(update={"weights": str(tmp_path / "missing.pt")})
     order = order_in(tmp_path, config.model_copy(update={"model": model}))
 
-    messages = watched(order, monkeypatch)
+    messages = watched(order, monkeypatch, failures=1)
 
-    assert [phase for phase, _ in messages] == ["preparing", "waiting"] * 2
+    assert [phase for phase, _ in messages] == ["preparing", "waiting"]
     message = messages[1][1]
     assert message.startswith("Something failed: the model could not be trained: loading the model: ")
     assert f"{tmp_path}/missing.pt" in message

@@ -11,15 +11,18 @@ import pytest
 from head_node import BIN, Cluster, head_node
 from in_memory import Client
 from person import Person, wait_for
-from test_rounds import Bot, comparable, experiment, ledger, order_in
+from test_rounds import Bot, comparable, experiment, ledger, order_in, simulated
 
 from raycal.algorithm.clustering import clusterings
 from raycal.annotate.rounds import Rounds
 from raycal.annotate.worker import Task
+from raycal.config import WorkerSettings
 from raycal.experiment import build
+from raycal.experiment.run import run_experiment
 from raycal.people.log import AnswerLog
 from raycal.storage.folder import Folder
 from raycal.storage.run_dir import RunDir
+from raycal.storage.run_writer import RunWriter
 
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("ray")]
 
@@ -35,7 +38,7 @@ class WatchfulBot(Bot):
         return super().wait_closed(timeout)
 
 
-def labeled(storage: Path, address: str | None) -> tuple[RunDir, WatchfulBot]:
+def labeled(storage: Path, address: str) -> tuple[RunDir, WatchfulBot]:
     config = experiment("people", "uncertain+cluster", iterations=1)
     order = order_in(storage, config)
     run_dir = RunDir(Folder.at(order.sweep_folder).folder(config.experiment_id))
@@ -46,8 +49,9 @@ def labeled(storage: Path, address: str | None) -> tuple[RunDir, WatchfulBot]:
     return run_dir, bot
 
 
-def test_rounds_on_ray_give_the_run_of_this_machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    here, _ = labeled(tmp_path / "here", None)
+def test_rounds_on_ray_give_the_simulated_run_of_this_machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    here = RunWriter(Folder.at(str(tmp_path / "here")))
+    assert run_experiment(simulated("uncertain+cluster", iterations=1), here, WorkerSettings(threads=1))
     with head_node() as cluster:
         for name, value in cluster.env.items():
             monkeypatch.setenv(name, value)

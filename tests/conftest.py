@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 from chromium import SharedBrowser
 from hypothesis import HealthCheck, settings
+from mlflow_database import empty_mlflow_database
 
 # Hypothesis fails a test by the clock when an example takes 200 ms, or when making examples is slow. Such failures only
 # show that the machine is busy, not that the code is wrong, so they are switched off. A failure of a test prints how to
@@ -152,13 +153,9 @@ def browser() -> Any:
 
 
 @pytest.fixture(scope="session")
-def empty_database(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A file with an MLflow database without runs; its tables take seconds to create."""
-    from mlflow import MlflowClient
-
-    path = tmp_path_factory.mktemp("mlflow") / "mlflow.db"
-    MlflowClient(tracking_uri=f"sqlite:///{path}").search_experiments()
-    return path
+def empty_database() -> Path:
+    """A file with an MLflow database without runs."""
+    return empty_mlflow_database()
 
 
 @pytest.fixture

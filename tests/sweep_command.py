@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 import time
@@ -12,8 +13,10 @@ from typing import Any, TypeVar
 
 import psutil
 from mlflow import MlflowClient
+from mlflow_database import empty_mlflow_database
 
 from raycal.storage.results import SECONDS
+from raycal.sweep.__main__ import main
 
 T = TypeVar("T")
 
@@ -21,7 +24,7 @@ SWEEP = """
 name: small
 experiment:
   dataset: {name: digits, train_size: 200, test_size: 100}
-  model: {weights: none}
+  model: {name: mobilenet_v3_small, weights: none}
   scenario: uncertain+cluster
   iterations: 3
   interactions_per_iteration: 20
@@ -31,7 +34,11 @@ experiment:
 
 
 def start(sweep: Path, storage: Path, *options: str, address: str = "local") -> subprocess.Popen[str]:
-    """The running command; its output goes to `<storage>.log`, where it can be read at any time."""
+    """The running command; its output goes to `<storage>.log`, where it can be read at any time.
+
+    A new storage gets an empty MLflow database.
+    """
+    give_database(storage)
     command = [sys.executable, "-m", "raycal.sweep", str(sweep), "--storage", str(storage), *options]
     with log_of(storage).open("w") as log:
         return subprocess.Popen(
@@ -41,6 +48,19 @@ def start(sweep: Path, storage: Path, *options: str, address: str = "local") -> 
             text=True,
             env=os.environ | {"RAY_AUTH_MODE": "disabled", "RAY_ADDRESS": address, "PYTHONUNBUFFERED": "1"},
         )
+
+
+def give_database(storage: Path) -> None:
+    """Make the folder of a new storage, with an empty MLflow database, which a sweep would take seconds to make."""
+    if not storage.exists():
+        storage.mkdir()
+        shutil.copy(empty_mlflow_database(), storage / "mlflow.db")
+
+
+def run_here(sweep: Path, storage: Path) -> int:
+    """Run the command without Ray in this process, which saves the imports of a new one. Return its exit code."""
+    give_database(storage)
+    return main([str(sweep), "--storage", str(storage), "--local"])
 
 
 @contextmanager

@@ -17,6 +17,7 @@ from head_node import Cluster, head_node, wait_for
 from mlflow import MlflowClient
 from own_plugin import STRATEGIES
 from own_plugin import SWEEP as OWN_SWEEP
+from sweep_command import give_database
 
 pytestmark = [pytest.mark.xdist_group("ray"), pytest.mark.timeout(1200)]
 
@@ -24,7 +25,7 @@ SWEEP = """
 name: small
 experiment:
   dataset: {name: digits, train_size: 200, test_size: 100}
-  model: {weights: none}
+  model: {name: mobilenet_v3_small, weights: none}
   scenario: random
   iterations: 3
   interactions_per_iteration: 10
@@ -120,6 +121,13 @@ def folder(tmp_path: Path) -> Path:
     return path
 
 
+@pytest.fixture
+def runs(tmp_path: Path) -> Path:
+    """A storage with an empty MLflow database."""
+    give_database(tmp_path / "runs")
+    return tmp_path / "runs"
+
+
 def groups(cluster: Cluster) -> list[dict[str, Any]]:
     return [group for group in cluster.state("placement_groups") if group["state"] != "REMOVED"]
 
@@ -131,8 +139,8 @@ def statuses(storage: Path) -> set[str]:
 
 
 @pytest.mark.slow
-def test_log_of_a_job_holds_the_sweep_and_nothing_else(cluster: Cluster, folder: Path, tmp_path: Path) -> None:
-    code = cluster.submit("well", folder, "small.yaml", "--storage", str(tmp_path / "runs"))
+def test_log_of_a_job_holds_the_sweep_and_nothing_else(cluster: Cluster, folder: Path, runs: Path) -> None:
+    code = cluster.submit("well", folder, "small.yaml", "--storage", str(runs))
     job = cluster.job("well")
     lines = job["logs"].splitlines()
 
@@ -155,14 +163,15 @@ def test_exit_code_of_the_sweep_is_that_of_the_job(cluster: Cluster, folder: Pat
 
 @pytest.mark.slow
 def test_plugin_travels_with_a_job_and_what_a_node_lacks_is_said(
-    cluster: Cluster, folder: Path, tmp_path: Path
+    cluster: Cluster, folder: Path, runs: Path, tmp_path: Path
 ) -> None:
     (folder / "strategies.py").write_text(STRATEGIES)
     (folder / "own.yaml").write_text(OWN_SWEEP.replace("name: own", "name: own\nresources: {cpus_per_worker: 1}"))
     command = [sys.executable, "-m", "raycal.sweep", str(folder / "own.yaml")]
+    give_database(tmp_path / "local")
     local = cluster.run(*command, "--local", "--storage", str(tmp_path / "local"))
     assert local.returncode == 0, local.stderr
-    code = cluster.submit("own", folder, "own.yaml", "--storage", str(tmp_path / "runs"))
+    code = cluster.submit("own", folder, "own.yaml", "--storage", str(runs))
     assert code == 0, cluster.job("own")["logs"]
     (here,), (there,) = (sorted((tmp_path / name / "own").glob("stripes-*")) for name in ("local", "runs"))
     ledgers = [[path.read_bytes() for path in sorted((run / "ledger").iterdir())] for run in (here, there)]

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import psutil
 import pytest
-from sweep_command import SWEEP, log_of, outcome, run, started, statuses, wait_until
+from sweep_command import SWEEP, log_of, outcome, run, run_here, started, statuses, wait_until
 
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("ray"), pytest.mark.timeout(900)]
 
@@ -13,7 +13,7 @@ pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("ray"), pytest.mark.time
 def test_ray_equals_local_and_a_failed_trial_leaves_its_neighbor_alone(tmp_path: Path) -> None:
     sweep = tmp_path / "small.yaml"
     sweep.write_text(SWEEP + "grid: {training.learning_rate: [1e18, 0.005]}\n")
-    code_here, _ = run(sweep, tmp_path / "here", "--local")
+    code_here = run_here(sweep, tmp_path / "here")
     code_ray, output = run(sweep, tmp_path / "ray")
 
     assert (code_here, code_ray) == (1, 1)
@@ -45,6 +45,6 @@ def test_interrupted_sweep_leaves_nothing_running_and_resumes_to_the_same_result
     assert "RUNNING" not in str(statuses(storage))
 
     assert run(sweep, storage, "--resume")[0] == 0
-    assert run(sweep, tmp_path / "here", "--local")[0] == 0
+    assert run_here(sweep, tmp_path / "here") == 0
     assert outcome(storage) == outcome(tmp_path / "here")
     assert statuses(storage) == {"sweep": ["FINISHED"], "trial": ["FINISHED", "FINISHED"]}

@@ -6,12 +6,12 @@ from dataclasses import dataclass, field
 from functools import cache
 
 import numpy as np
-from evidence_bots import MOST_SHOWN, single
+from evidence_bots import MOST_SHOWN, row_of, single
 from sklearn.cluster import KMeans
 from sklearn.datasets import load_digits
 from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
 
-from raycal.algorithm.records import Answer, Floats, Indices, Interaction, Kind, Labels
+from raycal.algorithm.records import Floats, Indices, Interaction, Kind, Labels
 from raycal.people.evidence import Evidence, OtherAnswer
 
 NUM_CLASSES = 10
@@ -140,18 +140,5 @@ class LabeledDigits:
     def _add(self, number: int, kind: Kind, label: int, indices: Indices, who: str) -> int:
         interaction = len(self._rows) + 1
         self._annotators[interaction] = who
-        self._rows.append(
-            Interaction(
-                iteration=number,
-                step=0,
-                interaction=interaction,
-                kind=kind,
-                answer=Answer.LABELED,
-                label=label,
-                purity=None,
-                wrong=None,
-                seconds=1.0,
-                indices=indices,
-            )
-        )
+        self._rows.append(row_of(interaction, number, kind, label, indices))
         return interaction

@@ -140,22 +140,25 @@ class BotLabels:
 
     def _add(self, iteration: int, kind: Kind, label: int, indices: Indices, who: str) -> int:
         number = len(self.rows) + 1
-        self.rows.append(
-            Interaction(
-                iteration=iteration,
-                step=0,
-                interaction=number,
-                kind=kind,
-                answer=Answer.LABELED,
-                label=label,
-                purity=None,
-                wrong=None,
-                seconds=1.0,
-                indices=indices,
-            )
-        )
+        self.rows.append(row_of(number, iteration, kind, label, indices))
         self.annotators[number] = who
         return number
+
+
+def row_of(interaction: int, iteration: int, kind: Kind, label: int | None, indices: Indices) -> Interaction:
+    """The row of the ledger for an answer of a person; without a label, the person refused the cluster."""
+    return Interaction(
+        iteration=iteration,
+        step=0,
+        interaction=interaction,
+        kind=kind,
+        answer=Answer.REFUSED if label is None else Answer.LABELED,
+        label=label,
+        purity=None,
+        wrong=None,
+        seconds=1.0,
+        indices=indices,
+    )
 
 
 def single(who: str, iteration: int, label: int, index: int, *, is_audit: bool = False) -> OtherAnswer:

@@ -2,9 +2,9 @@
 
 import numpy as np
 import pytest
-from evidence_bots import Bots, single
+from evidence_bots import Bots, row_of, single
 
-from raycal.algorithm.records import Answer, Indices, Interaction, Kind, Labels
+from raycal.algorithm.records import Indices, Interaction, Kind, Labels
 from raycal.export.evidence import NOT_LABELED, Decision, decide
 from raycal.people.evidence import NO_INTERACTION, Evidence, OtherAnswer
 from raycal.people.posterior import posterior
@@ -13,18 +13,7 @@ from raycal.people.posterior import posterior
 def answer(
     interaction: int, iteration: int, label: int | None, *indices: int, kind: Kind = Kind.CLUSTER
 ) -> Interaction:
-    return Interaction(
-        iteration=iteration,
-        step=0,
-        interaction=interaction,
-        kind=kind,
-        answer=Answer.REFUSED if label is None else Answer.LABELED,
-        label=label,
-        purity=None,
-        wrong=None,
-        seconds=1.0,
-        indices=np.array(indices, np.int64),
-    )
+    return row_of(interaction, iteration, kind, label, np.array(indices, np.int64))
 
 
 def alone(interaction: int, iteration: int, label: int, index: int) -> Interaction:

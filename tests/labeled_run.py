@@ -13,7 +13,7 @@ import numpy as np
 from PIL import Image
 
 from raycal.algorithm.questions import StepQuestions
-from raycal.annotate import command
+from raycal.annotate.labeling import new_project
 from raycal.annotate.samples import ProjectSamples
 from raycal.config import ExperimentConfig, WorkerSettings
 from raycal.data import LoadedDataset
@@ -144,7 +144,7 @@ def open_run(
         doubts_labels=job.sweep.checks.look_again > 0,
     )
     run = LabeledRun(file=file, storage=storage, job=job, config=config, settings=settings)
-    with command._project(job, config, run_folder, opened.dataset, "epoch") as project:
+    with new_project(job, config, run_folder, opened.dataset, "epoch") as project:
         yield run, project, opened.dataset, order
 
 

@@ -13,7 +13,7 @@ import pytest
 from in_memory import answered
 from PIL import Image
 
-from raycal.annotate import command
+from raycal.annotate import labeling
 from raycal.annotate.__main__ import main
 from raycal.annotate.opening import OpeningProject
 from raycal.storage.folder import Folder
@@ -105,9 +105,9 @@ def without_rounds(monkeypatch: pytest.MonkeyPatch) -> None:
             assert opening.submit("owner", "a1", [event])[0]["status"] == "stored"
         return 143
 
-    monkeypatch.setattr(command, "serve", serve)
-    monkeypatch.setattr(command, "tracked", lambda _: nullcontext(NoTracker()))
-    monkeypatch.setattr(command.Rounds, "run", lambda *_: None)
+    monkeypatch.setattr(labeling, "serve", serve)
+    monkeypatch.setattr(labeling, "tracked", lambda _: nullcontext(NoTracker()))
+    monkeypatch.setattr(labeling.Rounds, "run", lambda *_: None)
 
 
 def printed_by_a_start(capsys: pytest.CaptureFixture[str], *options: str) -> list[str]:

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from raycal.annotate import command
+from raycal.annotate import labeling
 from raycal.capacity.packing import Node
 from raycal.sweep.job import Request, prepare
 from raycal.sweep.run import allocate_trials
@@ -21,9 +21,9 @@ experiment: {dataset: {name: digits, train_size: 80}, model: {weights: none}, sc
 def test_one_core_is_left_to_the_page(
     cores: int, resources: str, threads: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(command, "this_machine", lambda: Node(cpus=cores, gpus=0, memory_bytes=16e9))
+    monkeypatch.setattr(labeling, "this_machine", lambda: Node(cpus=cores, gpus=0, memory_bytes=16e9))
     file = tmp_path / "digits.yaml"
     file.write_text(PROJECT + resources)
     job = prepare(Request(sweep=str(file), storage=str(tmp_path / "runs"), local=True, resume=True, people=True))
 
-    assert allocate_trials(job, [command._machine_of_the_model(job, None)]).threads == threads
+    assert allocate_trials(job, [labeling.machine_of_the_model(job, None)]).threads == threads

@@ -185,7 +185,7 @@ def test_fewer_images_lead_to_labels_that_are_as_good(
          "Undecided for 80 %: it takes at least 40 more (Space) without an odd one."),
         (2, 8, 0, 0, "2 of 8 random are marked as odd: at least 28 % alike (95 % sure)",
          "Undecided for 80 %, and it takes at least 32 more without an odd one: X or S saves time."),
-        (1, 8, 0, 0, "1 of 8 random are marked as odd: at least 41 % alike (95 % sure)",
+        (1, 8, 0, 0, "1 of 8 random is marked as odd: at least 41 % alike (95 % sure)",
          "Undecided for 80 %: it takes at least 24 more (Space) without an odd one."),
         (20, 24, 0, 8, "20 of at least 24 random are marked as odd: at least 8 % alike (95 % sure)",
          "Undecided for 80 %, and 80 more without an odd one would not decide."),

@@ -32,7 +32,7 @@ export function purposeOf(question, holdout) {
  * @param {State["holdout"]} holdout
  */
 export function subtitleOf(question, holdout) {
-  if (question.purpose === "look_again") return `The answers about this ${noun} differ. Your label counts from the next round on.`;
+  if (question.purpose === "look_again") return `Something speaks against the label of this ${noun}. Yours counts from now on.`;
   if (question.purpose !== "holdout") return "";
   return checksLabel(question, holdout) ? "The model never learns from this answer." : `The model never learns from these ${noun}s.`;
 }

@@ -130,10 +130,12 @@ export function imagesNeeded(seen, { purity, more, miss_rate }) {
  *
  * They are as long as they can decide with the number of looks that is enough if one of the random images is odd. With
  * more odd ones it takes long to decide, and the clusters that are pure enough in the end have the most wrong labels.
+ * A look that shows all the rest is always worth it, because it decides for certain.
  * @param {Seen} seen `odd` may count marks on hidden checks, so only those in `least` speak against the cluster
  * @param {Looks} looks
  */
 export function isWorthLooking(seen, looks) {
+  if (seen.population - seen.seen <= looks.more) return true;
   const needed = imagesNeeded({ ...seen, odd: seen.least }, looks);
   if (needed === null) return false;
   const oneLookLess = { ...seen, odd: 1, least: 1, seen: seen.seen + needed - looks.more };
@@ -159,6 +161,7 @@ export function sequentialText(seen, looks, hidden) {
   if (decided === "pure") return `${shown}. Decided: ${threshold} % or more, so a class fits.`;
   const left = seen.population - seen.seen;
   if (left <= 0) return `${shown}. Undecided for ${threshold} %.`;
+  if (left <= more) return `${shown}. Undecided for ${threshold} %: Space shows all the rest.`;
   const needed = imagesNeeded(seen, looks);
   if (needed === null) return `${shown}. Undecided for ${threshold} %, and ${Math.min(MOST_LOOKS * more, left)} more without an odd one would not decide.`;
   if (!isWorthLooking(seen, looks)) return `${shown}. Undecided for ${threshold} %, and it takes at least ${needed} more without an odd one: X or S saves time.`;

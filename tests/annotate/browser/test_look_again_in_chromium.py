@@ -75,7 +75,7 @@ def test_labels_in_question_come_first_and_one_key_answers(context: Any, tmp_pat
         for pair, others in (({"robin", "crow"}, ["wren", "tit", "jay"]), ({"tit", "jay"}, ["wren", "robin", "crow"])):
             question = person.next_question()
             assert person.page.inner_text("#title") == "Look again: what is this?"
-            assert person.page.inner_text("#subtitle").startswith("The answers about this image differ.")
+            assert person.page.inner_text("#subtitle").startswith("Something speaks against the label of this image.")
             names = [name for _, name in chips(person)]
             assert ({*names[:2]}, names[2:]) == (pair, others)
             assert all(key == str(CLASSES.index(name) + 1) for key, name in chips(person))  # no key has moved

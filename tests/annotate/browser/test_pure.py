@@ -215,7 +215,10 @@ def test_source_of_examples(page: Any, count: int, checked: int, text: str) -> N
         (
             {"purpose": "look_again"},
             *(96, 96),
-            ("", "The answers about this image differ. Your label counts from the next round on."),
+            (
+                "",
+                "Something speaks against the label of this image. Yours counts from now on.",
+            ),
         ),
     ],
 )

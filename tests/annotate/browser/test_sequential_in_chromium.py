@@ -205,6 +205,17 @@ def test_line_in_words(page: Any, odd: int, seen: int, miss: float, hidden: int,
     assert run(page, body, {"seen": data, "looks": looks, "hidden": hidden > 0}) == f"{shown}. {decided}"
 
 
+@pytest.mark.parametrize(("left", "advises"), [(9, "X or S saves time."), (8, "Space shows all the rest.")])
+def test_look_that_shows_all_the_rest_is_never_advised_against(page: Any, left: int, advises: str) -> None:
+    body = """const { sequentialText, isWorthLooking } = await import("/static/sequential.js");
+        return [sequentialText(argument.seen, argument.looks, true), isWorthLooking(argument.seen, argument.looks)];"""
+    data = {"odd": 5, "least": 5, "seen": 24, "population": 24 + left, "edge": 0, "size": 36 + left}
+    line, is_worth_looking = run(page, body, {"seen": data, "looks": SEQUENTIAL})
+
+    assert line.endswith(advises)
+    assert is_worth_looking == (left == 8)
+
+
 @pytest.fixture(params=[(1280, "light"), (390, "dark")], ids=["wide", "narrow"])
 def labeling(browser: Any, tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Annotator]:
     """A person who labels clusters of 90 images sequentially."""

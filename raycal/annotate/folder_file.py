@@ -34,6 +34,7 @@ experiment:
   expert: people
   iterations: {rounds:<2}                        # rounds; you can stop at any time, and export after the first
   interactions_per_iteration: {answers:<3}       # answers in each round, after which the model is trained
+  keep_cluster_labels: false            # true: the model also learns from the clusters of earlier rounds
   {training}
 """
 

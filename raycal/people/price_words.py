@@ -64,8 +64,8 @@ def prices_yaml(prices: Prices, noun: str = "image") -> str:
     if "of" in settings:
         lines += [
             *_comment(
-                f"The simulated person sees at most {FEW} {noun}s of a cluster, as many as the page shows at first. "
-                "They are drawn at random, like most of those on the page.",
+                f"The simulated person sees at most {FEW} {noun}s of a cluster, as many as the page shows at once "
+                "unless looks are sequential. They are drawn at random, like most of those on the page.",
                 indent,
             ),
             *(f"{indent}{name}: {value}" for name, value in settings.items() if name != "of"),

@@ -32,6 +32,8 @@ class EvidenceLayout:
         single_slot, single_person, single_weight: (s,) The slot that a person named for a single image, and the weight
             of this answer. All answers of one person about one group have the sum 1; a second look counts apart,
             because the person then decides between the labels that others gave.
+        single_counts: (s,) bool, whether the answer says something about the image. An answer that its person replaced
+            by another one in a second look only says how often the person is wrong.
         member_group, member_cluster: (M,) int64, ascending by group and cluster.
         look_member, look_person, look_is_mark: (l,) A person saw a membership in the cluster, and marked it or not.
         candidate_cluster, candidate_label: (T,) int64, ascending by cluster and label.
@@ -50,6 +52,7 @@ class EvidenceLayout:
     single_slot: Indices
     single_person: Indices
     single_weight: Floats64
+    single_counts: Flags
     member_group: Indices
     member_cluster: Indices
     look_member: Indices
@@ -95,6 +98,10 @@ class EvidenceLayout:
         person_key = group[single] * (len(rows.people) + 1) + rows.person[single]
         _, by_person = np.unique(2 * person_key + rows.is_look[single], return_inverse=True)
         weight = 1 / np.bincount(by_person)[by_person] if len(single) else np.zeros(0)
+        is_look = rows.is_look[single]
+        labeled_key = person_key * num_labels + rows.label[single]
+        confirmed = np.isin(labeled_key, labeled_key[is_look])
+        replaced = np.isin(person_key, person_key[is_look]) & ~confirmed
         is_random, is_chosen = np.zeros(len(names), np.bool_), np.zeros(len(names), np.bool_)
         is_random[group[single[rows.is_audit[single]]]] = True
         is_chosen[group[single[~rows.is_audit[single]]]] = True
@@ -138,6 +145,7 @@ class EvidenceLayout:
             single_slot=slot[: len(single)],
             single_person=rows.person[single],
             single_weight=weight,
+            single_counts=~replaced,
             member_group=member_group,
             member_cluster=member_cluster,
             look_member=member[looks],

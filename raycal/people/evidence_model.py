@@ -95,7 +95,8 @@ class EvidenceModel:
         """The beliefs about all images and clusters that follow from error rates."""
         layout, others, looks_other = self._layout, self._others, self._looks_other_of(rates)
         by_person = np.log((1 - rates.single) * others / rates.single)[layout.single_person]
-        from_single = summed(layout.single_slot, layout.single_weight * by_person, len(layout.slot_group))
+        by_person *= layout.single_weight * layout.single_counts
+        from_single = summed(layout.single_slot, by_person, len(layout.slot_group))
         single, _ = self._slots.normalized(from_single)
         marks, although = self._marks_ratio(rates), self._although(rates)
 

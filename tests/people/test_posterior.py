@@ -80,6 +80,19 @@ def test_same_person_who_repeats_a_label_says_nothing_new() -> None:
     assert undecided[0, 3] == undecided[0, 5] == pytest.approx(1 / (2 + 8 / 9))
 
 
+def test_person_who_looks_again_replaces_the_own_label() -> None:
+    def look(who: str, label: int) -> OtherAnswer:
+        return replace(single(who, 1, label, 0), is_look=True)
+
+    rates = known_rates(2, 0, single=0.1)
+    first = single("ana", 0, 3, 0)
+    by_ana = probabilities(first, look("ana", 5), rates=known_rates(1, 0, single=0.1))
+    by_bo = probabilities(first, look("bo", 5), rates=rates)
+
+    assert by_ana == {(0, 3): pytest.approx(0.1 / 9), (0, 5): pytest.approx(0.9)}
+    assert by_bo[0, 3] == pytest.approx(by_bo[0, 5])
+
+
 def test_unchanged_cluster_again_says_nothing_new_if_the_person_is_the_same() -> None:
     rates = known_rates(1, 1, cluster=0.2, odd=0.05, looks_other=0.01)
     once = probabilities(cluster("ana", 3, np.arange(50)), rates=rates)

@@ -3,11 +3,11 @@
 import logging
 import os
 import signal
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import ExitStack, suppress
 from dataclasses import replace
 from threading import Event
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from raycal.algorithm.questions import StepQuestions
 from raycal.annotate.ended import farewell, lines_of_the_end
@@ -33,6 +33,7 @@ from raycal.people.guidelines import Guidelines
 from raycal.people.looks import Looks
 from raycal.people.probes import ProbeSettings, write_settings
 from raycal.people.project import Project, project_id
+from raycal.people.rule_states import out_of_reach
 from raycal.people.shown import first_shown
 from raycal.people.stopping import StopRules, write_rules
 from raycal.storage.folder import Folder
@@ -85,7 +86,7 @@ def serve_and_train(
                 return
             opened.append(_open_project(job, config, run_folder, loaded, address, held, opening.epoch))
             opening.open(opened[0].project, opened[0].pictures)
-            for line in _state_so_far(opened[0].project.state(""), Guidelines(**job.sweep.guidelines.model_dump())):
+            for line in _state_so_far(job, opened[0].project):
                 print(f"  {line}", flush=True)
             opened[0].rounds.run(must_stop)
             if not must_stop.is_set():
@@ -278,10 +279,14 @@ def _print_start(job: Job, config: ExperimentConfig) -> None:
     print(f"  reading the {info.kind}{cached}", flush=True)
 
 
-def _state_so_far(state: Mapping[str, Any], guidelines: Guidelines) -> Iterator[str]:
-    """How many samples have a label when the project is opened, and which classes of the guidelines it does not
-    have."""
+def _state_so_far(job: Job, project: Project) -> Iterator[str]:
+    """How many samples have a label when the project is opened, which classes of the guidelines it does not have, and
+    which stopping rules can never hold."""
+    state, memory = project.state(""), project.memory
     if state["labeled"]:
         yield f"{state['labeled']:,} of {counted(state['total'], state['noun'])} have a label so far"
     names = [one["name"] for one in state["classes"]]
+    guidelines = Guidelines(**job.sweep.guidelines.model_dump())
     yield from unknown_classes(guidelines, names, are_fixed=not state["may_add_classes"])
+    size = memory.holdout_size or memory.dataset.num_test
+    yield from out_of_reach(_stop_rules(job), job.sweep.stop.model_fields_set, size, state["noun"])

@@ -1,13 +1,17 @@
 """What each stopping rule says after a round, as a sentence with the figures that it rests on."""
 
-from collections.abc import Sequence
+from bisect import bisect_left
+from collections.abc import Container, Iterator, Sequence
 from dataclasses import dataclass
 
 from raycal.errors import counted
 from raycal.people.paired import PairedGain, paired_interval
-from raycal.people.stable import stable_predictions
+from raycal.people.stable import FEWEST_SAMPLES, stable_predictions
 from raycal.people.stopping import Rule, StopRules
 from raycal.storage.predictions import HoldoutPredictions
+
+# With a hold-out of this size every gain is certain enough for every rule.
+MOST_SAMPLES = 10**9
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,6 +62,32 @@ def rule_states(
     return tuple(states)
 
 
+def out_of_reach(rules: StopRules, chosen: Container[str], size: int, noun: str) -> Iterator[str]:
+    """Say which rules can never hold, because the hold-out is too small for them.
+
+    Args:
+        chosen: The names of the rules that the project file sets. The others are silent, as nobody asked for them.
+        size: The number of samples in the hold-out.
+        noun: The word for one sample.
+    """
+    needed = {"worth": (rules.worth, _least_size(rules.worth)), "stable": (rules.stable, FEWEST_SAMPLES)}
+    for name, (value, least) in needed.items():
+        if name in chosen and value is not None and size < least:
+            few = f"the hold-out has {size:,} {noun}s; it needs {least:,}"
+            yield f"warning: stop: {name}: {value:g}: can never hold, because {few}"
+
+
+def _narrowest(size: int) -> float:
+    """Half the narrowest interval of a gain: both models are right about the same half of the samples."""
+    return paired_interval(size // 2, 0, 0, size - size // 2)[1]
+
+
+def _least_size(worth: float) -> int:
+    """The size of the smallest hold-out with which the rule `worth` can hold."""
+    sizes = range(2, MOST_SAMPLES)
+    return sizes[bisect_left(sizes, True, key=lambda size: _narrowest(size) <= worth)]
+
+
 def _target(target: float, low: float | None) -> RuleState:
     holds = low is not None and low >= target
     goal = f"the target of {_percent(target)}"
@@ -74,9 +104,7 @@ def _worth(worth: float, gains: Sequence[PairedGain | None], size: int, noun: st
     holds = len(last_two) == 2 and all(max(-gain.low, gain.high) <= worth for gain in last_two)
     most = f"{100 * worth:g} point{'' if worth == 0.01 else 's'}"
     text = f"It is not certain that each of the last two rounds changed the accuracy by at most {most}."
-    # The interval of a gain is narrowest if both models are right about the same half of the samples.
-    narrowest = paired_interval(size // 2, 0, 0, size - size // 2)[1] if size else 0.0
-    if narrowest > worth:
+    if size and _narrowest(size) > worth:
         few = f"the hold-out has {counted(size, noun)}"
         text = f"This rule cannot hold, because {few}, and with so few no change as small as {most} is certain."
     elif len(gains) < 3:

@@ -87,11 +87,13 @@ class QualityOfClusters:
         ]
         if self.odd is not None:
             odd, clusters = self.odd, counted(self.odd.clusters, "labeled cluster")
+            most = f"at most {odd.at_most:.1%} (95 % sure)"
+            if odd.at_most == 1:
+                most = "and so few checks give no upper limit"
             sentences.append(
                 f"Of {odd.seen:,} random {noun}s in {clusters} that could not be shown whole, {odd.odd:,} "
                 f"{'was' if odd.odd == 1 else 'were'} marked as odd: with the overlooked ones, about {odd.share:.1%} "
-                f"of the {noun}s in these clusters are odd, at most {odd.at_most:.1%} (95 % sure). Marked {noun}s did "
-                "not get the label."
+                f"of the {noun}s in these clusters are odd, {most}. Marked {noun}s did not get the label."
             )
         return sentences
 

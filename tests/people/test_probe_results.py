@@ -14,7 +14,7 @@ from raycal.people.fold import fold
 from raycal.people.prices import timed_answers
 from raycal.people.probe_notes import note_of
 from raycal.people.probe_results import MissRate, ProbeOutcome, ProbeResults
-from raycal.people.purity import RandomBand, odd_share, quality_of_clusters, random_bands
+from raycal.people.purity import OddShare, QualityOfClusters, RandomBand, odd_share, quality_of_clusters, random_bands
 from raycal.people.shown import random_samples
 
 PROBES = (Probe(500, 1), Probe(501, 2))
@@ -36,6 +36,18 @@ def answer(seq: int, name: str = "1.0.0", who: str = "ana", label: int | None = 
         probes=PROBES,
     )
     return replace(event, **changes)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("at_most", "says"), [(0.25, "at most 25.0% (95 % sure)"), (1.0, "and so few checks give no upper limit")]
+)
+def test_limit_that_says_nothing_is_not_given(at_most: float, says: str) -> None:
+    odd = OddShare(clusters=3, seen=72, odd=5, share=0.1, at_most=at_most)
+    quality = QualityOfClusters(misses=MissRate(shown=3, missed=1), misses_by_person={}, odd=odd, odd_by_person={})
+
+    assert (
+        f"about 10.0% of the images in these clusters are odd, {says}. Marked images" in quality.sentences("image")[1]
+    )
 
 
 def test_interval_is_that_of_clopper_and_pearson() -> None:

@@ -71,8 +71,6 @@ CHOSEN_LOOKS_OTHER = Prior(mean=0.2, strength=20)
 MISSED = Prior(mean=0.2, strength=10)
 FALSE_MARK = Prior(mean=0.002, strength=500)
 
-CHOSEN_LOOKS_OTHER = Prior(mean=0.2, strength=20)
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ErrorRates:

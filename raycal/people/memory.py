@@ -198,10 +198,11 @@ class Memory:
         Raises:
             InputError: A file with questions or the list of samples was removed or replaced, or an answer was changed.
         """
+        questions = self.questions
         for event in self.board.book.events.values():
             if not isinstance(event, Answered):
                 continue
-            if not self.questions.exists(event.question):
+            if not questions.exists(event.question):
                 of_samples = list_name(self.dataset.kind)
                 problem = f"question {event.question}, which is neither in people/steps nor in {of_samples}"
             elif event.label is not None and event.label >= self.board.book.num_classes:

@@ -9,9 +9,7 @@ from raycal.errors import counted, printable
 from raycal.people.memory import FINISHED
 from raycal.people.stopping import rule_of
 from raycal.storage.folder import Folder
-from raycal.storage.run_dir import RunDir
-
-POOL_EXHAUSTED = "pool exhausted"
+from raycal.storage.run_dir import POOL_EXHAUSTED, RunDir
 
 
 def lines_of_the_end(

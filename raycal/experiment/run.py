@@ -31,7 +31,7 @@ from raycal.storage.inputs import ExpectedInputs
 from raycal.storage.out_of_fold import OutOfFold
 from raycal.storage.predictions import HoldoutPredictions
 from raycal.storage.results import IterationRecord
-from raycal.storage.run_dir import MontageForm
+from raycal.storage.run_dir import POOL_EXHAUSTED, MontageForm
 from raycal.storage.run_writer import RunWriter
 
 if TYPE_CHECKING:
@@ -224,7 +224,7 @@ def _run(
                 run_dir.finish(reason)
                 return
     montages.fix_missing()
-    run_dir.finish("iterations" if done == settings.total_iterations else "pool exhausted")
+    run_dir.finish("iterations" if done == settings.total_iterations else POOL_EXHAUSTED)
 
 
 def _out_of_fold(learner: "NetworkLearner", result: IterationResult, seed: int) -> OutOfFold | None:
@@ -235,9 +235,8 @@ def _out_of_fold(learner: "NetworkLearner", result: IterationResult, seed: int) 
     Returns:
         The predictions. None if D^L is too small, or if a training diverged.
     """
-    pool = Pool(result.pool)
-    indices, whole = pool.labeled(), pool.training_set()
-    samples = TrainingSet(indices=indices, labels=whole.labels[np.searchsorted(whole.indices, indices)])
+    indices = Pool(result.pool).labeled()
+    samples = TrainingSet(indices=indices, labels=result.pool.labels[indices].astype(np.int64))
     if len(indices) < NUM_FOLDS:
         return None
     try:

@@ -11,7 +11,7 @@ import pyarrow as pa
 
 from raycal.storage.checkpoints import by_iteration, iteration_name
 from raycal.storage.folder import Folder
-from raycal.storage.parquet import parquet_of, table_of
+from raycal.storage.parquet import arrays_of, parquet_of
 
 OUT_OF_FOLD = "people/out_of_fold"
 _SCHEMA = pa.schema(
@@ -65,11 +65,5 @@ def newest_out_of_fold(run_folder: Folder) -> OutOfFold | None:
     """
     folder = run_folder.folder(OUT_OF_FOLD)
     names = by_iteration(folder.names("iteration-*.parquet"))
-    content = folder.read(names[-1]) if names else None
-    if content is None:
-        return None
-    try:
-        table = table_of(content, _SCHEMA)
-        return OutOfFold(**{name: table[name].to_numpy() for name in _SCHEMA.names})
-    except (ValueError, OSError, KeyError, TypeError):
-        return None
+    found = arrays_of(folder.read(names[-1]) if names else None, _SCHEMA)
+    return None if found is None else OutOfFold(**found)

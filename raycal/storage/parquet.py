@@ -8,7 +8,9 @@ aborts the process with "terminate called without an active exception", after al
 import io
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from typing import Any
 
+import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.parquet as pq
 
@@ -45,3 +47,14 @@ def parquet_of(table: pa.Table) -> bytes:
     buffer = io.BytesIO()
     pq.write_table(table, buffer, compression="zstd")
     return buffer.getvalue()
+
+
+def arrays_of(content: bytes | None, schema: pa.Schema) -> dict[str, npt.NDArray[Any]] | None:
+    """The columns of a Parquet file as arrays. None if there is no file, or if it is damaged."""
+    if content is None:
+        return None
+    try:
+        table = table_of(content, schema)
+        return {name: table[name].to_numpy() for name in schema.names}
+    except (ValueError, OSError, KeyError, TypeError):
+        return None

@@ -9,7 +9,7 @@ import pyarrow as pa
 
 from raycal.storage.checkpoints import iteration_name
 from raycal.storage.folder import Folder
-from raycal.storage.parquet import parquet_of, table_of
+from raycal.storage.parquet import arrays_of, parquet_of
 
 PREDICTIONS = "people/predictions"
 UNKNOWN = -1
@@ -51,14 +51,7 @@ def read_predictions(run_folder: Folder, iteration: int) -> HoldoutPredictions |
 
     Earlier versions of raycal did not keep predictions.
     """
-    content = run_folder.folder(PREDICTIONS).read(predictions_name(iteration))
-    if content is None:
+    found = arrays_of(run_folder.folder(PREDICTIONS).read(predictions_name(iteration)), _SCHEMA)
+    if found is None or not np.array_equal(found["position"], np.arange(len(found["position"]))):
         return None
-    try:
-        table = table_of(content, _SCHEMA)
-        position, predicted, labels = (table[name].to_numpy() for name in _SCHEMA.names)
-    except (ValueError, OSError, KeyError, TypeError):
-        return None
-    if not np.array_equal(position, np.arange(len(position))):
-        return None
-    return HoldoutPredictions(predicted=predicted, labels=labels)
+    return HoldoutPredictions(predicted=found["predicted"], labels=found["label"])

@@ -32,6 +32,8 @@ _READ_FROM_RESULTS = {"iteration", "interactions", "annotated", "cluster_label_e
 Outcome = Literal["finished", "stopped", "failed", "unfinished"]
 # The forms of the file that shows the clusters of an iteration: a picture of images, or a page with texts.
 MontageForm = Literal["png", "html"]
+# The reason for the end of an experiment that has no sample left to ask about.
+POOL_EXHAUSTED = "pool exhausted"
 
 
 class TrialState(StrEnum):

@@ -6,7 +6,8 @@ from dataclasses import dataclass, field
 from functools import cache
 
 import numpy as np
-from evidence_bots import MOST_SHOWN, row_of, single
+from evidence_bots import MOST_SHOWN, single
+from ledger_rows import row_of
 from sklearn.cluster import KMeans
 from sklearn.datasets import load_digits
 from sklearn.discriminant_analysis import LinearDiscriminantAnalysis

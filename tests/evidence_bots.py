@@ -5,8 +5,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
+from ledger_rows import row_of
 
-from raycal.algorithm.records import Answer, Indices, Interaction, Kind, Labels
+from raycal.algorithm.records import Indices, Interaction, Kind, Labels
 from raycal.people.evidence import Evidence, OtherAnswer
 
 TEAM: Mapping[str, float] = {"ana": 0.05, "bo": 0.10, "cleo": 0.25}
@@ -143,22 +144,6 @@ class BotLabels:
         self.rows.append(row_of(number, iteration, kind, label, indices))
         self.annotators[number] = who
         return number
-
-
-def row_of(interaction: int, iteration: int, kind: Kind, label: int | None, indices: Indices) -> Interaction:
-    """The row of the ledger for an answer of a person; without a label, the person refused the cluster."""
-    return Interaction(
-        iteration=iteration,
-        step=0,
-        interaction=interaction,
-        kind=kind,
-        answer=Answer.REFUSED if label is None else Answer.LABELED,
-        label=label,
-        purity=None,
-        wrong=None,
-        seconds=1.0,
-        indices=indices,
-    )
 
 
 def single(who: str, iteration: int, label: int, index: int, *, is_audit: bool = False) -> OtherAnswer:

@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from ledger_rows import row_of
 
 from raycal.algorithm.pool import CLUSTER_LABELED, KEPT, LABELED, NO_LABEL, PSEUDO_LABELED, UNLABELED, Pool, as_arrays
 from raycal.algorithm.records import Answer, Interaction, Kind, PoolSnapshot
@@ -15,18 +16,7 @@ SAMPLE = Kind.SAMPLE
 
 def answered(indices: Sequence[int], label: int | None, kind: Kind = SAMPLE) -> Interaction:
     """An interaction that labels the samples, or refuses them when the label is None."""
-    return Interaction(
-        iteration=0,
-        step=0,
-        interaction=1,
-        kind=kind,
-        answer=Answer.REFUSED if label is None else Answer.LABELED,
-        label=label,
-        purity=None,
-        wrong=None,
-        seconds=0.0,
-        indices=np.array(indices, np.int64),
-    )
+    return row_of(1, 0, kind, label, np.array(indices, np.int64))
 
 
 def mixed_pool() -> Pool:

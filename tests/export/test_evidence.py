@@ -2,7 +2,8 @@
 
 import numpy as np
 import pytest
-from evidence_bots import Bots, row_of, single
+from evidence_bots import Bots, single
+from ledger_rows import row_of
 
 from raycal.algorithm.records import Indices, Interaction, Kind, Labels
 from raycal.export.evidence import NOT_LABELED, Decision, decide

@@ -199,11 +199,11 @@ def _expected(images: LoadedDataset, labels: LabelSet) -> str:
 
 def _improbable(images: LoadedDataset, labels: LabelSet) -> str:
     """How many labels are more probably wrong than right."""
-    number = sum(image.probability is not None and image.probability < 0.5 for image in labels.pool)
+    number = sum(image.probability is not None and image.probability < LEAST_PROBABLE for image in labels.pool)
     if not number:
         return ""
     have = f"{counted(number, images.noun)} {'has' if number == 1 else 'have'}"
-    return f" {have} a `probability` below 0.5: leave them out, or look at them, if you need few errors."
+    return f" {have} a `probability` below {LEAST_PROBABLE:g}: leave them out, or look at them, if you need few errors."
 
 
 def _audit(images: LoadedDataset, labels: LabelSet, people: PeopleRecord) -> str:

@@ -10,7 +10,7 @@ from raycal.people.stable import FEWEST_SAMPLES, stable_predictions
 from raycal.people.stopping import Rule, StopRules
 from raycal.storage.predictions import HoldoutPredictions
 
-# With a hold-out of this size every gain is certain enough for every rule.
+# The largest hold-out that is considered.
 MOST_SAMPLES = 10**9
 
 
@@ -77,15 +77,14 @@ def out_of_reach(rules: StopRules, chosen: Container[str], size: int, noun: str)
             yield f"warning: stop: {name}: {value:g}: can never hold, because {few}"
 
 
-def _narrowest(size: int) -> float:
-    """Half the narrowest interval of a gain: both models are right about the same half of the samples."""
-    return paired_interval(size // 2, 0, 0, size - size // 2)[1]
-
-
 def _least_size(worth: float) -> int:
-    """The size of the smallest hold-out with which the rule `worth` can hold."""
+    """The size of the smallest hold-out with which the rule `worth` can hold, at most `MOST_SAMPLES`.
+
+    The interval of a gain is narrowest if both models are right about the same half of the samples.
+    """
     sizes = range(2, MOST_SAMPLES)
-    return sizes[bisect_left(sizes, True, key=lambda size: _narrowest(size) <= worth)]
+    can_hold = bisect_left(sizes, True, key=lambda size: paired_interval(size // 2, 0, 0, size - size // 2)[1] <= worth)
+    return 2 + can_hold
 
 
 def _target(target: float, low: float | None) -> RuleState:
@@ -104,7 +103,7 @@ def _worth(worth: float, gains: Sequence[PairedGain | None], size: int, noun: st
     holds = len(last_two) == 2 and all(max(-gain.low, gain.high) <= worth for gain in last_two)
     most = f"{100 * worth:g} point{'' if worth == 0.01 else 's'}"
     text = f"It is not certain that each of the last two rounds changed the accuracy by at most {most}."
-    if size and _narrowest(size) > worth:
+    if 0 < size < _least_size(worth):
         few = f"the hold-out has {counted(size, noun)}"
         text = f"This rule cannot hold, because {few}, and with so few no change as small as {most} is certain."
     elif len(gains) < 3:

@@ -19,6 +19,12 @@ def test_rules_of_the_file_that_need_a_larger_hold_out_are_named() -> None:
     assert lines(100, "worth", "stable", worth=0.02, stable=0.99) == []
 
 
+def test_rule_that_no_hold_out_can_fulfill_is_named() -> None:
+    (line,) = lines(400, "worth", worth=1e-12)
+
+    assert line.endswith("the hold-out has 400 images; it needs 1,000,000,000")
+
+
 def test_rules_that_the_file_does_not_set_are_silent() -> None:
     assert lines(10) == lines(10, "minutes", minutes=5.0) == []
 

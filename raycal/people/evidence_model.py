@@ -30,8 +30,7 @@ class Beliefs:
 
     Attributes:
         truth: (S,) The probability that a class is the true one.
-        single: (S,) The same by the answers about single images alone.
-        judged: (S,) The same by what people saw of the image itself: these answers, and marks.
+        judged: (S,) The same by what people saw of the image itself: answers about it alone, and marks.
         look: (S,) The probability that the image looks like the class, by clusters alone.
         looks: (S,) The same by all evidence.
         candidate: (T,) The log odds of a candidate against each class that is no candidate, by the answers about the
@@ -40,7 +39,6 @@ class Beliefs:
     """
 
     truth: Floats64
-    single: Floats64
     judged: Floats64
     look: Floats64
     looks: Floats64
@@ -129,9 +127,7 @@ class EvidenceModel:
         judged, judged_rest = self._slots.normalized(seen)
         blurred = self._blurred_odds(judged, judged_rest, looks_other)
         looks, _ = self._slots.normalized(from_clusters + blurred)
-        return Beliefs(
-            truth=truth, single=single, judged=judged, look=look, looks=looks, candidate=candidate, gain=gain
-        )
+        return Beliefs(truth=truth, judged=judged, look=look, looks=looks, candidate=candidate, gain=gain)
 
     def _marks_ratio(self, rates: ErrorRates) -> Floats64:
         """(M,) How much more probable the marks, and missing marks, of an image are if it has the main class than if it
